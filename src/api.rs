@@ -1,0 +1,7 @@
+//! The admin listener's answers: health, readiness, metrics, and who watches what. Answers while
+//! every media task is stuck.
+
+mod handler;
+mod types;
+
+pub use handler::Api;

@@ -1,0 +1,234 @@
+//! Routes of the admin listener.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+use tokio_metrics::RuntimeMonitor;
+
+use crate::api::types::ChannelView;
+use crate::api::types::Session;
+use crate::api::types::Status;
+use crate::channel::Catalogs;
+use crate::config::Config;
+use crate::delivery::Sessions;
+use crate::lifecycle::Phase;
+use crate::lifecycle::Readiness;
+use crate::listen::ConnectionInfo;
+use crate::listen::Handler;
+use crate::listen::guard;
+use crate::message::request_head::Reject;
+use crate::metrics::Metrics;
+use crate::metrics::Port;
+use crate::metrics::process;
+
+/// Answers the admin listener.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+struct Parts {
+    catalogs: Arc<Catalogs>,
+    sessions: Sessions,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    runtime: RuntimeMonitor,
+    started: Instant,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Api {
+    /// Wires the parts; starts nothing. Call inside the runtime whose figures are shown.
+    #[must_use]
+    pub fn new(
+        catalogs: Arc<Catalogs>,
+        sessions: Sessions,
+        metrics: Arc<Metrics>,
+        readiness: Readiness,
+    ) -> Self {
+        let runtime = RuntimeMonitor::new(&tokio::runtime::Handle::current());
+        let started = Instant::now();
+        Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, runtime, started }))
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        if request.method().as_str() == guard::REJECTED {
+            return rejected(path.trim_start_matches('/'));
+        }
+        let catalog = self.0.catalogs.current();
+        if !host_is_known(request, catalog.config()) {
+            return problem(
+                StatusCode::MISDIRECTED_REQUEST,
+                "this Host is not an address of the admin listener",
+            );
+        }
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let mut answer =
+                problem(StatusCode::METHOD_NOT_ALLOWED, "this listener answers GET and HEAD");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/health" | "/healthz" | "/live" => return plain(StatusCode::OK, "OK\n"),
+            "/readyz" => return self.ready(),
+            _ => {}
+        }
+        if !token_fits(request, catalog.config()) {
+            let mut answer =
+                problem(StatusCode::UNAUTHORIZED, "access.admin_token is needed as a Bearer token");
+            answer
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir admin\""));
+            return answer;
+        }
+        match path {
+            "/metrics" => self.metrics(),
+            "/api/status" => json(&self.status()),
+            "/api/v1/sessions" => {
+                let running = self.0.sessions.list();
+                json(&running.iter().map(|info| Session::of(info)).collect::<Vec<_>>())
+            }
+            "/api/v1/channels" => {
+                let running = self.0.sessions.list();
+                let channels = catalog.channels().iter();
+                json(
+                    &channels.map(|channel| ChannelView::of(channel, &running)).collect::<Vec<_>>(),
+                )
+            }
+            _ => problem(StatusCode::NOT_FOUND, "nothing is found under this path"),
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        match self.0.readiness.phase() {
+            Phase::Ready => plain(StatusCode::OK, "ready\n"),
+            Phase::Starting => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+            Phase::Draining => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        }
+    }
+
+    fn metrics(&self) -> Answer {
+        let mut text = self.0.metrics.text();
+        process::write(&mut text, &self.0.runtime);
+        let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        answer(StatusCode::OK, media_type, text)
+    }
+
+    fn status(&self) -> Status {
+        let catalog = self.0.catalogs.current();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            phase: match self.0.readiness.phase() {
+                Phase::Starting => "starting",
+                Phase::Ready => "ready",
+                Phase::Draining => "draining",
+            },
+            sessions: self.0.sessions.count(),
+            channels: catalog.channels().len(),
+            receivers: catalog.receivers().len(),
+            uptime_seconds: self.0.started.elapsed().as_secs(),
+        }
+    }
+}
+
+impl Handler for Api {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, _info: Arc<ConnectionInfo>) -> Answer {
+        let answer = self.answer(&request);
+        self.0.metrics.http_request(Port::Admin, answer.status().as_u16());
+        answer
+    }
+}
+
+/// A page in the administrator's browser must not reach a loopback listener under a name of its
+/// own (DNS rebinding): without a token, only addresses and `localhost` are known.
+fn host_is_known(request: &Request<Incoming>, config: &Config) -> bool {
+    if config.access.admin_token.is_some() {
+        return true;
+    }
+    let Some(host) = request.headers().get(HOST) else {
+        // HTTP/1.0 without Host: no browser.
+        return true;
+    };
+    let Ok(host) = host.to_str() else {
+        return false;
+    };
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+fn token_fits(request: &Request<Incoming>, config: &Config) -> bool {
+    let Some(known) = &config.access.admin_token else {
+        return true;
+    };
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.split_once(' '));
+    let Some((scheme, given)) = given else {
+        return false;
+    };
+    // Digests are of one length: the comparison's time tells nothing.
+    let (known, given) =
+        (digest(&SHA256, known.expose().as_bytes()), digest(&SHA256, given.trim().as_bytes()));
+    scheme.eq_ignore_ascii_case("bearer") && bool::from(known.as_ref().ct_eq(given.as_ref()))
+}
+
+fn rejected(code: &str) -> Answer {
+    let reject = Reject::from_code(code);
+    let status = reject.as_ref().and_then(|reject| StatusCode::from_u16(reject.status()).ok());
+    let detail = reject.map_or_else(|| "malformed request".to_owned(), |reject| reject.to_string());
+    let mut answer = problem(status.unwrap_or(StatusCode::BAD_REQUEST), &detail);
+    answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+fn json(document: &impl Serialize) -> Answer {
+    match serde_json::to_string(document) {
+        Ok(text) => {
+            answer(StatusCode::OK, HeaderValue::from_static("application/json"), text + "\n")
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot write a document");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written")
+        }
+    }
+}
+
+fn problem(status: StatusCode, detail: &str) -> Answer {
+    let document = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    answer(status, HeaderValue::from_static("application/problem+json"), format!("{document}\n"))
+}
+
+fn plain(status: StatusCode, text: &str) -> Answer {
+    answer(status, HeaderValue::from_static("text/plain; charset=utf-8"), text.to_owned())
+}
+
+fn answer(status: StatusCode, media_type: HeaderValue, text: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    *answer.status_mut() = status;
+    let fields = answer.headers_mut();
+    fields.insert(CONTENT_TYPE, media_type);
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}

@@ -1,0 +1,367 @@
+//! The composition root: `App::build` reads nothing and starts nothing, it binds and wires;
+//! `App::run` serves, reloads and drains.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::Span;
+
+use crate::api::Api;
+use crate::channel::Catalog;
+use crate::channel::Catalogs;
+use crate::config;
+use crate::config::Bind;
+use crate::config::Config;
+use crate::config::Loaded;
+use crate::delivery::Delivery;
+use crate::delivery::Seal;
+use crate::lifecycle::Phase;
+use crate::lifecycle::Readiness;
+use crate::lifecycle::Tasks;
+use crate::lifecycle::nofile;
+use crate::lifecycle::signals::Request;
+use crate::lifecycle::systemd::Notifier;
+use crate::listen::Activation;
+use crate::listen::Gate;
+use crate::listen::HttpOptions;
+use crate::listen::Listener;
+use crate::listen::accept::Acceptor;
+use crate::listen::connection;
+use crate::listen::tls;
+use crate::logging::LevelHandle;
+use crate::metrics::Metrics;
+use crate::metrics::Port;
+use crate::server::Rates;
+use crate::server::Server;
+use crate::upstream::Fetcher;
+use crate::upstream::tls::Tls;
+use crate::watchdog;
+
+/// Time a client has for a whole request head, and an idle connection for its next one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections of the admin listener at a time.
+const ADMIN_CONNECTIONS: usize = 32;
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {place} ({key}): {cause}")]
+    Bind {
+        /// Which configuration key.
+        key: &'static str,
+        /// The address.
+        place: String,
+        /// What the kernel says.
+        cause: io::Error,
+    },
+    /// The certificate for TLS listeners cannot be used.
+    #[error("tls: {0}")]
+    Certificate(tls::Error),
+    /// No TLS towards sources.
+    #[error("TLS towards sources: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// The system has no randomness.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// Sources that cannot be used.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Sources(Vec<crate::channel::source::Unusable>),
+}
+
+/// Where a new configuration comes from at a reload.
+pub type Reload = Box<dyn Fn() -> Result<Loaded, config::Error> + Send + Sync>;
+
+/// What the outside gives the program.
+pub struct Surroundings {
+    /// Sockets bound by the service manager.
+    pub activation: Activation,
+    /// The service manager's ear.
+    pub notifier: Notifier,
+    /// How often the watchdog wants to hear from us.
+    pub watchdog: Option<Duration>,
+    /// Reads the configuration again.
+    pub reload: Reload,
+    /// Changes the log level.
+    pub level: LevelHandle,
+}
+
+/// The whole program, bound and wired.
+pub struct App {
+    catalogs: Arc<Catalogs>,
+    delivery: Delivery,
+    rates: Arc<Rates>,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    tasks: Tasks,
+    tls: Option<tls::Tls>,
+    stream: Vec<Listener>,
+    stream_tls: Vec<Listener>,
+    admin: Vec<Listener>,
+    connections: usize,
+    around: Surroundings,
+}
+
+impl App {
+    /// Binds every listener and wires every part. Call inside the runtime.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing is left bound.
+    pub fn build(config: Config, mut around: Surroundings) -> Result<Self, Error> {
+        let config = Arc::new(config);
+        let metrics = Arc::new(Metrics::new());
+        let tasks = Tasks::new();
+        let catalog =
+            Catalog::build(Arc::clone(&config), None, &metrics).map_err(Error::Sources)?;
+        let tls =
+            config.tls.as_ref().map(tls::Tls::load).transpose().map_err(Error::Certificate)?;
+        let mut bind =
+            |name, key, places: &[Bind]| bind_all(&mut around.activation, name, key, places);
+        let stream = bind("stream", "listen.stream", &config.listen.stream)?;
+        let stream_tls = bind("stream_tls", "listen.stream_tls", &config.listen.stream_tls)?;
+        let admin = bind("admin", "listen.admin", &config.listen.admin)?;
+        let seal = Seal::new().map_err(|_| Error::Random)?;
+        let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics));
+        let delivery = Delivery::new(fetcher, Arc::clone(&metrics), seal, &tasks);
+        let connections = connections(&config);
+        Ok(Self {
+            catalogs: Arc::new(Catalogs::new(catalog)),
+            rates: Arc::new(Rates::new(config.limits.requests_per_second)),
+            delivery,
+            metrics,
+            readiness: Readiness::new(),
+            tasks,
+            tls,
+            stream,
+            stream_tls,
+            admin,
+            connections,
+            around,
+        })
+    }
+
+    /// The TCP addresses of the media listener (plain), port 0 resolved.
+    #[must_use]
+    pub fn stream_addresses(&self) -> Vec<SocketAddr> {
+        self.stream.iter().filter_map(Listener::local_addr).collect()
+    }
+
+    /// The TCP addresses of the media listener's TLS side.
+    #[must_use]
+    pub fn stream_tls_addresses(&self) -> Vec<SocketAddr> {
+        self.stream_tls.iter().filter_map(Listener::local_addr).collect()
+    }
+
+    /// The TCP addresses of the admin listener.
+    #[must_use]
+    pub fn admin_addresses(&self) -> Vec<SocketAddr> {
+        self.admin.iter().filter_map(Listener::local_addr).collect()
+    }
+
+    /// The tasks of the program, for parts that run beside it.
+    #[must_use]
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Serves until a stop is requested and the drain is over. A second stop ends at once.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let probe = watchdog::Target::of(&self.stream, &self.stream_tls);
+        self.start();
+        let notifier = std::mem::take(&mut self.around.notifier);
+        self.readiness.advance(Phase::Ready);
+        notifier.ready(&self.summary());
+        tracing::info!(
+            stream = ?self.catalogs.current().config().listen.stream,
+            admin = ?self.catalogs.current().config().listen.admin,
+            "ready: {}", self.summary()
+        );
+        let every = self.around.watchdog;
+        let mut watchdog = std::pin::pin!(watchdog::feed(every, probe, &notifier));
+        loop {
+            let request = tokio::select! {
+                request = requests.recv() => request,
+                () = &mut watchdog => continue,
+            };
+            match request {
+                Some(Request::Reload) => self.reload(&notifier),
+                Some(Request::Stop) | None => break,
+            }
+        }
+        self.drain(requests, &notifier).await;
+    }
+
+    /// Spawns an accept loop for each listener.
+    fn start(&mut self) {
+        let config = Arc::clone(self.catalogs.current().config());
+        let gate = Gate::new(self.connections);
+        let acceptor = Acceptor {
+            tasks: self.tasks.clone(),
+            gate,
+            metrics: Arc::clone(&self.metrics),
+            port: Port::Stream,
+            patience: config.limits.client_timeout,
+        };
+        let server = Server::new(
+            Arc::clone(&self.catalogs),
+            self.delivery.clone(),
+            Arc::clone(&self.rates),
+            Arc::clone(&self.metrics),
+        );
+        let options =
+            HttpOptions { head_timeout: HEAD_TIMEOUT, head_bytes: config.limits.head_bytes };
+        let plain = std::mem::take(&mut self.stream).into_iter().map(|listener| (listener, None));
+        let tls = std::mem::take(&mut self.stream_tls);
+        let secure = tls.into_iter().map(|listener| (listener, self.tls.clone()));
+        for (listener, tls) in plain.chain(secure) {
+            self.accept(acceptor.clone(), listener, tls, server.clone(), options);
+        }
+        let acceptor =
+            Acceptor { gate: Gate::new(ADMIN_CONNECTIONS), port: Port::Admin, ..acceptor };
+        let api = Api::new(
+            Arc::clone(&self.catalogs),
+            self.delivery.sessions().clone(),
+            Arc::clone(&self.metrics),
+            self.readiness.clone(),
+        );
+        for listener in std::mem::take(&mut self.admin) {
+            self.accept(acceptor.clone(), listener, None, api.clone(), options);
+        }
+    }
+
+    fn accept<H: connection::Handler>(
+        &self,
+        acceptor: Acceptor,
+        listener: Listener,
+        tls: Option<tls::Tls>,
+        handler: H,
+        options: HttpOptions,
+    ) {
+        let stop = self.tasks.stop_token();
+        let serving = acceptor.run(listener, tls, move |accepted| {
+            connection::serve(accepted.io, accepted.info, handler.clone(), options, stop.clone())
+        });
+        self.tasks.spawn(Span::none(), serving);
+    }
+
+    /// Reads the configuration again and applies what changed; a bad one changes nothing.
+    fn reload(&self, notifier: &Notifier) {
+        notifier.reloading();
+        match (self.around.reload)() {
+            Ok(loaded) => self.apply(loaded),
+            Err(error) => {
+                self.metrics.reload("refused");
+                tracing::error!("reload refused, the running configuration stays:\n{error}");
+            }
+        }
+        notifier.ready(&self.summary());
+    }
+
+    fn apply(&self, loaded: Loaded) {
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let last = self.catalogs.current();
+        let config = Arc::new(loaded.config);
+        let next = match Catalog::build(Arc::clone(&config), Some(&last), &self.metrics) {
+            Ok(next) => next,
+            Err(unusable) => {
+                self.metrics.reload("refused");
+                let error = Error::Sources(unusable);
+                return tracing::error!(
+                    "reload refused, the running configuration stays:\n{error}"
+                );
+            }
+        };
+        if let (Some(tls), Some(files)) = (&self.tls, &config.tls)
+            && let Err(error) = tls.reload(files)
+        {
+            self.metrics.reload("refused");
+            return tracing::error!(
+                "reload refused, the running configuration stays: tls: {error}"
+            );
+        }
+        let changes = config::diff(last.config(), &config);
+        self.catalogs.replace(next);
+        self.rates.change(config.limits.requests_per_second);
+        self.around.level.change(config.log.level);
+        self.metrics.reload("applied");
+        tracing::info!(changes = changes.len(), "reloaded: {}", self.summary());
+        for change in changes {
+            tracing::info!("{change}");
+        }
+    }
+
+    /// Not ready, nothing new, running streams go on to the end of the grace; then the rest is cut.
+    async fn drain(&self, mut requests: mpsc::Receiver<Request>, notifier: &Notifier) {
+        let grace = self.catalogs.current().config().drain_timeout;
+        self.readiness.advance(Phase::Draining);
+        notifier.stopping(grace);
+        tracing::info!(sessions = self.delivery.sessions().count(), ?grace, "draining");
+        let at_once = async {
+            while let Some(request) = requests.recv().await {
+                if request == Request::Stop {
+                    return;
+                }
+            }
+            std::future::pending().await
+        };
+        // Nobody accepts any more, so the probe ends at the runtime itself.
+        let alive = watchdog::feed(self.around.watchdog, watchdog::Target::Runtime, notifier);
+        let cut = tokio::select! {
+            cut = self.tasks.finish(grace) => cut,
+            () = at_once => self.tasks.finish(Duration::ZERO).await,
+            () = alive => 0,
+        };
+        tracing::info!(cut, "stopped");
+    }
+
+    fn summary(&self) -> String {
+        let catalog = self.catalogs.current();
+        format!(
+            "{} channels, {} receivers, {} sessions",
+            catalog.channels().len(),
+            catalog.receivers().len(),
+            self.delivery.sessions().count()
+        )
+    }
+}
+
+/// Binds `places`, or takes what the service manager bound under `name` instead.
+fn bind_all(
+    activation: &mut Activation,
+    name: &str,
+    key: &'static str,
+    places: &[Bind],
+) -> Result<Vec<Listener>, Error> {
+    let shown = |place: &Bind| match place {
+        Bind::Tcp(address) => address.to_string(),
+        Bind::Unix(path) => format!("unix:{}", path.display()),
+    };
+    let adopted = activation.take(name);
+    let failed = |place: String| move |cause| Error::Bind { key, place, cause };
+    let adopted = adopted.map_err(failed("a socket of the service manager".to_owned()))?;
+    if !adopted.is_empty() {
+        return Ok(adopted);
+    }
+    places.iter().map(|place| Listener::bind(place).map_err(failed(shown(place)))).collect()
+}
+
+/// Client connections at a time: room for every client, for those who zap (the new connection comes
+/// before the old one goes) and for short questions, within the limit on open files.
+fn connections(config: &Config) -> usize {
+    let wanted = config.limits.clients.saturating_mul(2).saturating_add(64);
+    let possible = nofile::connections_for(nofile::raise());
+    if possible < config.limits.clients {
+        tracing::warn!(
+            possible,
+            wanted = config.limits.clients,
+            "the limit on open files leaves room for fewer clients than limits.clients"
+        );
+    }
+    wanted.min(possible)
+}

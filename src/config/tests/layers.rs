@@ -1,0 +1,76 @@
+//! Environment over file over defaults.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use super::*;
+
+#[test]
+fn an_empty_text_is_the_default() {
+    assert_eq!(parsed(""), Config::default());
+    assert_eq!(parsed("# nothing\n---\n"), Config::default());
+    assert_eq!(parsed("\u{feff}log: {level: info}"), Config::default());
+}
+
+#[test]
+fn each_layer_wins_over_the_one_below() {
+    let file = "log: {level: warn}\nlimits: {clients: 5}";
+    let loaded = parse(file, "config.yaml", &environment(&[("WEIR_LOG__LEVEL", "trace")])).unwrap();
+    assert_eq!(loaded.config.log, Log { level: Level::Trace, format: LogFormat::Text });
+    assert_eq!((loaded.config.limits.clients, loaded.config.limits.clients_per_ip), (5, 64));
+    let shown = loaded.effective.to_string();
+    for line in [
+        "level: trace  # WEIR_LOG__LEVEL",
+        "clients: 5  # config.yaml:2",
+        "clients_per_ip: 64  # default",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_text_is_a_mistake_only_where_it_is_read() {
+    let bytes = || OsString::from_vec(vec![0xff]);
+    let names = ["WEIR_LOG__LEVEL", "XG2G_PROXY_LISTEN", "UNRELATED", "BOX"];
+    let env = Environment::new(names.map(|name| (name, bytes())));
+    let shown = mistakes("access: {admin_token: {env: BOX}}", &env);
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert_eq!(shown[1], "WEIR_LOG__LEVEL: the value is not UTF-8");
+    assert_eq!(shown[2], "XG2G_PROXY_LISTEN: the value is not UTF-8");
+    assert_eq!(mistakes("", &Environment::new([("UNRELATED", bytes())])), Vec::<String>::new());
+}
+
+#[test]
+fn a_broken_file_still_lets_the_environment_report() {
+    let shown =
+        mistakes("log: [", &environment(&[("WEIR_LIMIT", "1"), ("XG2G_PROXY_TARGET", "x")]));
+    assert_eq!(shown.len(), 1, "the keys of a file that could not be read are unknown: {shown:?}");
+    let shown = mistakes("log: [", &environment(&[("WEIR_LOG__LEVEL", "{")]));
+    assert_eq!(shown.len(), 2, "{shown:?}");
+}
+
+#[test]
+fn the_m3u_proxy_names_work_alone_and_together() {
+    let stream = |pairs: &[(&str, &str)]| {
+        let pairs = [pairs, &[("WEIR_COMPAT", "m3u-proxy")]].concat();
+        parse("", "", &environment(&pairs)).unwrap().config.listen.stream[0].to_string()
+    };
+    assert_eq!(stream(&[("HOST", "127.0.0.1")]), "127.0.0.1:8085");
+    assert_eq!(stream(&[("PORT", "9000")]), "0.0.0.0:9000");
+    assert_eq!(stream(&[("HOST", "::"), ("PORT", "9000")]), "[::]:9000");
+    assert_eq!(stream(&[]), "0.0.0.0:18000");
+}
+
+#[test]
+fn an_aac_profile_in_the_file_is_kept_and_adjusted() {
+    let file = "profiles: {aac: {delivery: shared, audio: {bitrate: 128k, channels: 1}}}";
+    let env = environment(&[
+        ("XG2G_PROXY_TARGET", "http://box:8001"),
+        ("XG2G_ENABLE_AUDIO_TRANSCODING", "true"),
+        ("XG2G_AUDIO_CHANNELS", "2"),
+    ]);
+    let config = parse(file, "config.yaml", &env).unwrap().config;
+    let aac = config.profiles.iter().find(|profile| profile.name == "aac").unwrap();
+    assert_eq!(aac.audio, Some(Audio { codec: AudioCodec::Aac, bitrate: 128_000, channels: 2 }));
+    assert_eq!(config.receivers[0].profile, "aac");
+}

@@ -1,0 +1,189 @@
+//! Serving one client: which source, which way, and what the client gets. Each way to serve is a
+//! file here; `Delivery::serve` picks one by the channel's kind.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use http_body_util::{Either, Full};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::Channel;
+use crate::channel::Kind;
+use crate::config;
+use crate::config::Config;
+use crate::flow::Control;
+use crate::lifecycle::Tasks;
+use crate::metrics::Metrics;
+use crate::upstream;
+use crate::upstream::Fetcher;
+
+mod attempt;
+mod detect;
+mod live;
+pub mod pipe;
+pub mod playlist;
+pub mod seal;
+pub mod sessions;
+mod vod;
+
+pub use pipe::SessionBody;
+pub use seal::Seal;
+pub use sessions::Sessions;
+
+/// The body of every media answer: bytes at hand, or a session's stream.
+pub type Body = Either<Full<Bytes>, SessionBody>;
+
+/// One client's wish, as far as serving it needs to know.
+#[derive(Debug)]
+pub struct Wish {
+    /// GET or HEAD.
+    pub method: Method,
+    /// The client's own fields; only an allow-list of them ever goes upstream.
+    pub headers: HeaderMap,
+    /// The path of the request as the client sees it, for relative URLs in playlists.
+    pub path: String,
+    /// Whose it is.
+    pub client: IpAddr,
+    /// When the request was read.
+    pub started: Instant,
+    /// The client's socket.
+    pub control: Arc<Control>,
+    /// What holds the client's place under the limits; dropped when the session ends.
+    pub place: Box<dyn std::any::Any + Send + Sync>,
+    /// The configuration that the request came in under.
+    pub config: Arc<Config>,
+}
+
+/// Why a client gets no stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Every source was tried; what each said, in the order they were tried.
+    #[error("no source can be played: {}", failures(.0))]
+    Exhausted(Vec<Attempt>),
+    /// The profile asks for what this build cannot do.
+    #[error("the profile `{0}` needs {1}, which this version does not have")]
+    Unsupported(String, &'static str),
+    /// The client wants a form that the channel is not delivered in.
+    #[error("this channel is delivered as {0}")]
+    NotAcceptable(&'static str),
+    /// A playlist that cannot be rewritten.
+    #[error("the source's playlist cannot be passed on: {0}")]
+    Playlist(&'static str),
+    /// A sealed URL that was not made here, or was changed.
+    #[error("this URL was not made by this gateway")]
+    Forged,
+    /// A sealed URL whose time is over.
+    #[error("this URL has expired")]
+    Expired,
+}
+
+/// One source that was tried and failed.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The source's index.
+    pub source: usize,
+    /// Why it gives no stream.
+    pub failure: Failure,
+}
+
+/// Why one source gives no stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// All connections of its provider are in use and none came free in time.
+    #[error("all {0} connections of its provider are in use")]
+    NoSlot(usize),
+    /// It failed by itself.
+    #[error("{0}")]
+    Upstream(#[from] upstream::Error),
+}
+
+/// Serves clients. One for the program.
+#[derive(Clone)]
+pub struct Delivery {
+    fetcher: Fetcher,
+    sessions: Sessions,
+    metrics: Arc<Metrics>,
+    seal: Arc<Seal>,
+    /// Cancelled when the grace of a stop is over, so that sessions know who ended them.
+    cut: CancellationToken,
+}
+
+impl Delivery {
+    /// Wires the parts; starts nothing.
+    #[must_use]
+    pub fn new(fetcher: Fetcher, metrics: Arc<Metrics>, seal: Seal, tasks: &Tasks) -> Self {
+        let sessions = Sessions::new(Arc::clone(&metrics));
+        Self { fetcher, sessions, metrics, seal: Arc::new(seal), cut: tasks.cut_token() }
+    }
+
+    /// Who watches what.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Answers `wish` with `channel`. The answer is made only once a source has shown that it has
+    /// what was asked for. Cancel safe: dropping it closes whatever is open upstream.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing has been sent to the client then.
+    pub async fn serve(&self, channel: &Arc<Channel>, wish: Wish) -> Result<Response<Body>, Error> {
+        if let Some(missing) = beyond_pass_through(&channel.profile) {
+            return Err(Error::Unsupported(channel.profile.name.clone(), missing));
+        }
+        match channel.kind() {
+            Some(Kind::Live) => self.live(channel, wish).await,
+            Some(Kind::Vod) => self.vod(channel, wish).await,
+            Some(Kind::Hls) => self.playlist(channel, wish).await,
+            None => self.detect(channel, wish).await,
+        }
+    }
+}
+
+impl Error {
+    /// How long the client should wait before it asks again, where waiting may help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Self::Exhausted(attempts) = self else {
+            return None;
+        };
+        attempts
+            .iter()
+            .filter_map(|attempt| match &attempt.failure {
+                Failure::NoSlot(_) => Some(Duration::from_secs(3)),
+                Failure::Upstream(error @ upstream::Error::Status { retry_after, .. })
+                    if error.retry() == upstream::Retry::CoolDown =>
+                {
+                    Some(retry_after.unwrap_or(Duration::from_secs(10)))
+                }
+                Failure::Upstream(_) => None,
+            })
+            .min()
+    }
+}
+
+/// What the profile asks for beyond passing bytes through.
+fn beyond_pass_through(profile: &config::Profile) -> Option<&'static str> {
+    if profile.audio.is_some() {
+        return Some("the audio remux");
+    }
+    if profile.ffmpeg.is_some() {
+        return Some("FFmpeg profiles");
+    }
+    (profile.delivery == config::Delivery::Shared).then_some("the relay")
+}
+
+fn failures(attempts: &[Attempt]) -> String {
+    let mut text = String::new();
+    for attempt in attempts {
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        text.push_str(&format!("source {}: {}", attempt.source, attempt.failure));
+    }
+    text
+}

@@ -1,0 +1,66 @@
+//! A channel whose kind nobody knows yet: ask without Range, look at the answer, remember. The
+//! answer is used where it already is what the client wanted.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, RANGE};
+use http::{HeaderMap, Method, Response};
+
+use crate::channel::Channel;
+use crate::channel::Kind;
+use crate::delivery::Body;
+use crate::delivery::Delivery;
+use crate::delivery::Error;
+use crate::delivery::Wish;
+use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Question;
+use crate::delivery::attempt::Want;
+use crate::media::sniff::Container;
+use crate::message::headers::media_type;
+
+impl Delivery {
+    /// Serves a channel while finding out what it is.
+    pub(super) async fn detect(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+    ) -> Result<Response<Body>, Error> {
+        let config = Arc::clone(&wish.config);
+        let fields = HeaderMap::new();
+        let question =
+            Question { want: Want::Anything, method: Method::GET, fields, config: &config };
+        let opened = self.first_source(channel, &question).await?;
+        let kind = kind_of(&opened);
+        channel.learn(kind);
+        tracing::info!(channel = %channel.id, source = opened.source, ?kind, "kind learned from the source's answer");
+        let plain = wish.method == Method::GET && !wish.headers.contains_key(RANGE);
+        match kind {
+            Kind::Live if wish.method == Method::GET => Ok(self.stream(channel, wish, opened)),
+            Kind::Vod if plain => Ok(self.file(channel, wish, opened)),
+            // Asked again, now rightly; the first connection is closed before the second opens.
+            kind => {
+                drop(opened);
+                match kind {
+                    Kind::Live => self.live(channel, wish).await,
+                    Kind::Vod => self.vod(channel, wish).await,
+                    Kind::Hls => self.playlist(channel, wish).await,
+                }
+            }
+        }
+    }
+}
+
+fn kind_of(opened: &Opened) -> Kind {
+    let container = opened.container;
+    if container == Container::Hls {
+        return Kind::Hls;
+    }
+    let headers = &opened.answer.head.headers;
+    let sized = headers.contains_key(CONTENT_LENGTH);
+    let ranges = headers.get(ACCEPT_RANGES).is_some_and(|value| value.as_bytes() == b"bytes");
+    match Kind::from_answer(media_type(headers).as_deref(), sized, ranges) {
+        Some(Kind::Hls) | None if container.is_file() => Kind::Vod,
+        Some(Kind::Hls) | None => Kind::Live,
+        Some(kind) => kind,
+    }
+}

@@ -1,0 +1,152 @@
+//! Carries a source's bytes to one client, untouched, and notices when either side is done.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::delivery::sessions::End;
+use crate::delivery::sessions::Session;
+use crate::upstream;
+use crate::upstream::UpstreamBody;
+
+/// Why a client's body ends short. hyper cuts the connection then, so that the player sees an
+/// incomplete message and never takes it for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    /// The source broke or ended early.
+    #[error("the source failed")]
+    Source,
+    /// The source sent nothing for too long.
+    #[error("the source went silent")]
+    Stalled,
+    /// A reload took the channel away.
+    #[error("the channel was changed")]
+    Reloaded,
+}
+
+/// What a body promises, and with that what its end means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A live stream: any end is the source's doing.
+    Endless,
+    /// A file or a part of one, of so many bytes.
+    Sized(u64),
+    /// A file whose end its source marks.
+    Delimited,
+}
+
+/// The body of a session: frames come from the upstream connection when hyper has room for them,
+/// so a slow client slows only its own source.
+///
+/// Memory: what [`UpstreamBody`] holds, and two timers. Dropping it closes the upstream connection
+/// and ends the session.
+pub struct SessionBody {
+    upstream: UpstreamBody,
+    session: Session,
+    extent: Extent,
+    /// Bytes handed on.
+    passed: u64,
+    /// How long the source may be silent while the client is ready.
+    patience: Duration,
+    /// Runs while we wait for the source; `armed` says whether it does.
+    silence: Pin<Box<Sleep>>,
+    armed: bool,
+    /// Resolves when a reload has taken the channel away.
+    retired: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl SessionBody {
+    pub(crate) fn new(
+        upstream: UpstreamBody,
+        session: Session,
+        extent: Extent,
+        patience: Duration,
+    ) -> Self {
+        let retired = Box::pin(session.channel().retired.clone().cancelled_owned());
+        Self {
+            upstream,
+            session,
+            extent,
+            passed: 0,
+            patience,
+            silence: Box::pin(sleep(patience)),
+            armed: false,
+            retired,
+        }
+    }
+
+    fn take(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        self.armed = false;
+        self.passed += bytes.len() as u64;
+        self.session.passed(bytes.len());
+        if self.extent == Extent::Sized(self.passed) {
+            // hyper does not ask again after the last byte of a known length.
+            self.session.ended(End::Complete);
+        }
+        Frame::data(bytes)
+    }
+
+    fn finish(&mut self) -> Option<Result<Frame<Bytes>, Cut>> {
+        match self.extent {
+            Extent::Endless => self.session.ended(End::SourceEnded),
+            Extent::Delimited => self.session.ended(End::Complete),
+            Extent::Sized(length) if self.passed < length => {
+                return self.fail(&upstream::Error::Short);
+            }
+            Extent::Sized(_) => {}
+        }
+        None
+    }
+
+    fn fail(&mut self, error: &upstream::Error) -> Option<Result<Frame<Bytes>, Cut>> {
+        self.session.ended(End::SourceFailed(error.outcome()));
+        Some(Err(Cut::Source))
+    }
+
+    /// Nothing from the source now: is there a reason not to wait on?
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        if self.retired.as_mut().poll(cx).is_ready() {
+            self.session.ended(End::Reloaded);
+            return Poll::Ready(Cut::Reloaded);
+        }
+        if !self.armed {
+            self.silence.as_mut().reset(Instant::now() + self.patience);
+            self.armed = true;
+        }
+        if self.silence.as_mut().poll(cx).is_ready() {
+            self.session.ended(End::SourceStalled);
+            return Poll::Ready(Cut::Stalled);
+        }
+        Poll::Pending
+    }
+}
+
+impl Body for SessionBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let me = &mut *self;
+        match me.upstream.poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(me.take(bytes)))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(me.fail(&error)),
+            Poll::Ready(None) => Poll::Ready(me.finish()),
+            Poll::Pending => me.poll_wait(cx).map(|cut| Some(Err(cut))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.extent {
+            Extent::Sized(length) => SizeHint::with_exact(length.saturating_sub(self.passed)),
+            Extent::Endless | Extent::Delimited => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Who watches what: every session from its first answer to its one closing log line.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::Channel;
+use crate::channel::Slot;
+use crate::flow::Control;
+use crate::metrics::Direction;
+use crate::metrics::Metrics;
+use crate::metrics::Presence;
+use crate::metrics::Value;
+
+/// How a session ended. The words are the values of the metric's `end` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client closed or reset its connection.
+    ClientClosed,
+    /// The client took no byte for `client_timeout`.
+    ClientTimeout,
+    /// Everything that was asked for was delivered.
+    Complete,
+    /// The source closed a live stream.
+    SourceEnded,
+    /// The source broke, or its body was cut short.
+    SourceFailed(&'static str),
+    /// The source sent nothing although the client was ready.
+    SourceStalled,
+    /// A reload changed or removed the channel.
+    Reloaded,
+    /// The program stopped and its grace was over.
+    Shutdown,
+}
+
+impl End {
+    /// The word for metrics and logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client_closed",
+            Self::ClientTimeout => "client_timeout",
+            Self::Complete => "complete",
+            Self::SourceEnded => "source_ended",
+            Self::SourceFailed(_) => "source_failed",
+            Self::SourceStalled => "source_stalled",
+            Self::Reloaded => "reloaded",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whose side it was.
+    #[must_use]
+    pub fn side(self) -> &'static str {
+        match self {
+            Self::ClientClosed | Self::ClientTimeout => "client",
+            Self::Complete => "nobody",
+            Self::SourceEnded | Self::SourceFailed(_) | Self::SourceStalled => "source",
+            Self::Reloaded | Self::Shutdown => "weir",
+        }
+    }
+}
+
+/// A session as others see it.
+#[derive(Debug)]
+pub struct Info {
+    /// Counted from 1 since the program started.
+    pub id: u64,
+    /// The channel.
+    pub channel: Arc<Channel>,
+    /// The source that is being played.
+    pub source: usize,
+    /// Who watches.
+    pub client: IpAddr,
+    /// Since when.
+    pub started: Instant,
+    /// Body bytes handed to the client so far. Written by the session, read by whoever asks.
+    pub bytes: AtomicU64,
+}
+
+/// All sessions that run.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// Guards the map; held to add, remove or copy it.
+    running: Arc<Mutex<BTreeMap<u64, Arc<Info>>>>,
+    next: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
+}
+
+/// What a new session is made from.
+pub(crate) struct Opening {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) source: usize,
+    pub(crate) client: IpAddr,
+    pub(crate) started: Instant,
+    pub(crate) control: Arc<Control>,
+    pub(crate) slot: Slot,
+    pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
+    pub(crate) cut: CancellationToken,
+}
+
+/// One running session. Dropping it ends it: it leaves the list, frees its slot and its place, and
+/// says in one log line how it ended.
+pub(crate) struct Session {
+    info: Arc<Info>,
+    sessions: Sessions,
+    /// Set when the end is known before the drop; a drop without one is the client's doing.
+    end: Option<End>,
+    control: Arc<Control>,
+    cut: CancellationToken,
+    bytes_in: Value,
+    bytes_out: Value,
+    _slot: Slot,
+    _place: Box<dyn std::any::Any + Send + Sync>,
+    _counted: Presence,
+}
+
+impl Sessions {
+    /// None yet.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { running: Arc::default(), next: Arc::new(AtomicU64::new(1)), metrics }
+    }
+
+    /// How many run.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Those that run, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Info>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().cloned().collect()
+    }
+
+    /// Begins a session and says so.
+    pub(crate) fn begin(&self, opening: Opening) -> Session {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let channel = opening.channel;
+        let info = Arc::new(Info {
+            id,
+            source: opening.source,
+            client: opening.client,
+            started: opening.started,
+            bytes: AtomicU64::new(0),
+            channel: Arc::clone(&channel),
+        });
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(id, Arc::clone(&info));
+        drop(running);
+        let first = opening.started.elapsed();
+        self.metrics.first_byte(first);
+        tracing::info!(
+            channel = %channel.id,
+            session = id,
+            source = opening.source,
+            client = %opening.client,
+            first_byte_ms = millis(first),
+            "session begins"
+        );
+        Session {
+            info,
+            sessions: self.clone(),
+            end: None,
+            control: opening.control,
+            cut: opening.cut,
+            bytes_in: self.metrics.bytes(Direction::In),
+            bytes_out: self.metrics.bytes(Direction::Out),
+            _slot: opening.slot,
+            _place: opening.place,
+            _counted: Presence::enter(self.metrics.sessions(&channel.id)),
+        }
+    }
+}
+
+impl Session {
+    /// Counts bytes that came from the source and go to the client.
+    pub(crate) fn passed(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        self.info.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_in.add(bytes);
+        self.bytes_out.add(bytes);
+    }
+
+    /// Remembers how it ended; the first word stands.
+    pub(crate) fn ended(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    /// The channel that is watched.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.info.channel
+    }
+
+    fn end(&self) -> End {
+        if let Some(end) = self.end {
+            return end;
+        }
+        if self.cut.is_cancelled() {
+            return End::Shutdown;
+        }
+        if self.control.timed_out() { End::ClientTimeout } else { End::ClientClosed }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let end = self.end();
+        let info = &self.info;
+        let mut running = self.sessions.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&info.id);
+        drop(running);
+        self.sessions.metrics.session_ended(&info.channel.id, end.word());
+        let (channel, session, source, client) =
+            (&info.channel.id, info.id, info.source, info.client);
+        let bytes = info.bytes.load(Ordering::Relaxed);
+        let seconds = info.started.elapsed().as_secs();
+        let (word, side) = (end.word(), end.side());
+        match end {
+            End::SourceFailed(cause) => tracing::error!(
+                %channel, session, source, %client, bytes, seconds, side, end = word, cause,
+                "session ends: the source failed"
+            ),
+            End::SourceStalled => tracing::error!(
+                %channel, session, source, %client, bytes, seconds, side, end = word,
+                "session ends: the source went silent"
+            ),
+            _ => tracing::info!(
+                %channel, session, source, %client, bytes, seconds, side, end = word,
+                "session ends"
+            ),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

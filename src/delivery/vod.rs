@@ -1,0 +1,145 @@
+//! VOD: a file on a fresh upstream connection for each request, Range and conditions passed on, the
+//! answer passed back (RFC 9110 sections 13 and 14).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{Either, Full};
+
+use crate::channel::Channel;
+use crate::delivery::Body;
+use crate::delivery::Delivery;
+use crate::delivery::Error;
+use crate::delivery::Failure;
+use crate::delivery::SessionBody;
+use crate::delivery::Wish;
+use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Question;
+use crate::delivery::attempt::Want;
+use crate::delivery::pipe::Extent;
+use crate::delivery::sessions::Opening;
+use crate::message::headers::end_to_end_response;
+use crate::message::headers::vod_request;
+use crate::message::range::ContentRange;
+use crate::upstream;
+
+impl Delivery {
+    /// Passes one request and its answer through.
+    pub(super) async fn vod(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+    ) -> Result<Response<Body>, Error> {
+        if wish.method == Method::HEAD {
+            return self.vod_head(channel, &wish).await;
+        }
+        let config = Arc::clone(&wish.config);
+        let fields = vod_request(&wish.headers);
+        let question = Question { want: Want::File, method: Method::GET, fields, config: &config };
+        let opened = self.first_source(channel, &question).await?;
+        Ok(self.file(channel, wish, opened))
+    }
+
+    /// The answer for a source that has the file.
+    pub(super) fn file(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+        opened: Opened,
+    ) -> Response<Body> {
+        let head = &opened.answer.head;
+        let status = head.status;
+        let headers = end_to_end_response(&head.headers);
+        if !status.is_success() {
+            // 304, 412, 416: the head says it all, and an error's body is not passed on.
+            let mut headers = headers;
+            headers.remove(CONTENT_LENGTH);
+            return answer(status, headers, Either::Left(Full::new(Bytes::new())));
+        }
+        // A film may be paused for as long as its viewer likes.
+        wish.control.wait_for_ever();
+        let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);
+        let silence = wish.config.failover.response_timeout;
+        let session = self.sessions.begin(Opening {
+            channel: Arc::clone(channel),
+            source: opened.source,
+            client: wish.client,
+            started: wish.started,
+            control: wish.control,
+            slot: opened.slot,
+            place: wish.place,
+            cut: self.cut.clone(),
+        });
+        let body = SessionBody::new(opened.answer.body, session, extent, silence);
+        answer(status, headers, Either::Right(body))
+    }
+
+    /// HEAD is asked upstream; a source that refuses it is asked for one byte instead.
+    async fn vod_head(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<Response<Body>, Error> {
+        let mut fields = vod_request(&wish.headers);
+        // Range means nothing in HEAD (RFC 9110 14.2); sources that heed it confuse players.
+        fields.remove(RANGE);
+        let config = &wish.config;
+        let (want, method) = (Want::File, Method::HEAD);
+        let question = Question { want, method, fields: fields.clone(), config };
+        let (status, headers) = match self.first_source(channel, &question).await {
+            Ok(opened) => {
+                (opened.answer.head.status, end_to_end_response(&opened.answer.head.headers))
+            }
+            Err(error) if is_final(&error) => return Err(error),
+            Err(_) => {
+                fields.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+                let question = Question { want, method: Method::GET, fields, config };
+                whole_from_part(&self.first_source(channel, &question).await?)
+            }
+        };
+        Ok(answer(status, headers, Either::Left(Full::new(Bytes::new()))))
+    }
+}
+
+/// The head of the whole file from the answer to a request for its first byte.
+fn whole_from_part(opened: &Opened) -> (StatusCode, HeaderMap) {
+    let head = &opened.answer.head;
+    let mut headers = end_to_end_response(&head.headers);
+    if head.status != StatusCode::PARTIAL_CONTENT {
+        return (head.status, headers);
+    }
+    let range = headers.remove(CONTENT_RANGE);
+    let range = range.as_ref().and_then(|range| range.to_str().ok()).and_then(ContentRange::parse);
+    headers.remove(CONTENT_LENGTH);
+    if let Some(total) = range.and_then(|range| range.total()) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(total));
+    }
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    (StatusCode::OK, headers)
+}
+
+/// Whether asking again with GET could not be answered otherwise: the file is not there, or nobody
+/// is.
+fn is_final(error: &Error) -> bool {
+    let Error::Exhausted(attempts) = error else {
+        return true;
+    };
+    attempts.iter().all(|attempt| match &attempt.failure {
+        Failure::NoSlot(_) => true,
+        Failure::Upstream(error) => match error {
+            upstream::Error::Status { code, .. } => matches!(code, 401 | 404 | 407 | 410 | 429),
+            // Some close the connection on a method they do not know.
+            upstream::Error::Closed | upstream::Error::Malformed(_) => false,
+            _ => true,
+        },
+    })
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,228 @@
+//! `weir doctor`: tries what a configuration depends on and says what to mend.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{HeaderMap, Method};
+use tokio::process::Command;
+use tokio::time::{Instant, timeout};
+
+use crate::channel::Catalog;
+use crate::channel::Channel;
+use crate::channel::Source;
+use crate::config::Config;
+use crate::lifecycle::nofile;
+use crate::media::sniff::Verdict;
+use crate::media::sniff::sniff;
+use crate::metrics::Metrics;
+use crate::upstream;
+use crate::upstream::Ask;
+use crate::upstream::Fetcher;
+use crate::upstream::fetch::status_error;
+use crate::upstream::tls::Tls;
+
+/// Time for a program to tell its version.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The start of 2026: a clock before it makes every certificate invalid.
+const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+
+/// Examines everything, one line each through `say`. Answers whether all that is needed is there.
+///
+/// # Errors
+/// When TLS cannot be set up, or the sources cannot be used at all.
+pub async fn examine(config: Config, say: &mut dyn FnMut(&str)) -> Result<bool, String> {
+    let config = Arc::new(config);
+    let metrics = Arc::new(Metrics::new());
+    let catalog = Catalog::build(Arc::clone(&config), None, &metrics).map_err(|unusable| {
+        unusable.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    })?;
+    let tls = Tls::new().map_err(|error| error.to_string())?;
+    let fetcher = Fetcher::new(tls, metrics);
+    let mut healthy = true;
+    let mut line = |good: bool, text: String| {
+        healthy &= good;
+        say(&format!("{} {text}\n", if good { "ok  " } else { "MEND" }));
+    };
+    for channel in catalog.channels() {
+        for source in &channel.sources {
+            let (good, text) = source_line(&fetcher, &config, channel, source).await;
+            line(good, text);
+        }
+    }
+    for receiver in catalog.receivers() {
+        for port in &receiver.definition().stream {
+            let (good, text) = receiver_line(receiver.name(), port.expose()).await;
+            line(good, text);
+        }
+    }
+    let (good, text) = open_files(&config);
+    line(good, text);
+    let (good, text) = clock();
+    line(good, text);
+    let (good, text) = directory(&config.state_dir);
+    line(good, text);
+    say(&format!("     {}\n", ffmpeg().await));
+    say(&format!("     {}\n", hardware_encoders()));
+    Ok(healthy)
+}
+
+/// Opens a source once, within its budget, and looks at its first bytes.
+async fn source_line(
+    fetcher: &Fetcher,
+    config: &Arc<Config>,
+    channel: &Channel,
+    source: &Source,
+) -> (bool, String) {
+    let name = format!("channel {} source {} ({})", channel.id, source.index, source.place());
+    let Some(_slot) = source.slot(config.failover.slot_wait).await else {
+        return (false, format!("{name}: all connections of its provider are in use"));
+    };
+    let mut last = upstream::Error::Closed;
+    for url in source.targets() {
+        let ask = Ask {
+            url: url.clone(),
+            home: url.clone(),
+            method: Method::GET,
+            fields: HeaderMap::new(),
+            own_fields: source.own_fields.clone(),
+            user_agent: source.user_agent.clone(),
+            authorization: source.authorization.clone(),
+            connect_timeout: config.failover.connect_timeout,
+            response_timeout: config.failover.response_timeout,
+            egress: Arc::new(config.egress.clone()),
+        };
+        match first_bytes(fetcher, &ask).await {
+            Ok(what) => return (true, format!("{name}: {what}")),
+            Err(error) => last = error,
+        }
+    }
+    (false, format!("{name}: {last}; {}", advice(&last)))
+}
+
+async fn first_bytes(fetcher: &Fetcher, ask: &Ask) -> Result<String, upstream::Error> {
+    let started = Instant::now();
+    let mut answer = fetcher.fetch(ask).await?;
+    if !answer.head.status.is_success() {
+        return Err(status_error(&answer.head));
+    }
+    let patience = ask.response_timeout;
+    let mut seen = Vec::new();
+    loop {
+        let next = timeout(patience, answer.body.next()).await;
+        let next = next.map_err(|_| upstream::Error::NoMedia(patience))?.transpose()?;
+        let ended = next.is_none();
+        seen.extend_from_slice(&next.unwrap_or_default());
+        match sniff(&seen, ended) {
+            Verdict::NeedMore => {}
+            Verdict::Media(container) => {
+                let took = started.elapsed().as_millis();
+                return Ok(format!("{container:?}, first bytes after {took} ms"));
+            }
+            Verdict::NotMedia(what) => return Err(upstream::Error::NotMedia(what)),
+        }
+    }
+}
+
+/// What to do about a source that fails.
+fn advice(error: &upstream::Error) -> &'static str {
+    match error.outcome() {
+        "dns" => "check the host's name and this machine's DNS",
+        "denied" => "see egress.deny and egress.private",
+        "refused" | "unreachable" | "connect_timeout" => {
+            "check host and port, and that the source is switched on"
+        }
+        "tls" => "check the certificate; SSL_CERT_FILE adds one of your own",
+        "credentials" => "check user name, password or key",
+        "not_found" => "check the path: the source does not know it",
+        "limited" => "its provider says that all connections are in use",
+        "silent" => "a receiver without a free tuner or signal answers like this",
+        "not_media" => "open the URL in a browser: the source may be telling why",
+        _ => "try the URL with curl -v",
+    }
+}
+
+/// A receiver's stream port: does anything listen? No service is opened, no tuner taken.
+async fn receiver_line(name: &str, url: &str) -> (bool, String) {
+    let Ok(url) = crate::message::Url::parse(url) else {
+        return (false, format!("receiver {name}: its stream URL is not usable"));
+    };
+    let connecting = tokio::net::TcpStream::connect((url.host().to_owned(), url.port()));
+    match timeout(Duration::from_secs(5), connecting).await {
+        Ok(Ok(_)) => (true, format!("receiver {name} ({url}): its stream port answers")),
+        Ok(Err(error)) => {
+            let kind = error.kind();
+            (false, format!("receiver {name} ({url}): {kind}; is it on, and streaming allowed?"))
+        }
+        Err(_) => (false, format!("receiver {name} ({url}): no connection after 5 s")),
+    }
+}
+
+fn open_files(config: &Config) -> (bool, String) {
+    let limit = nofile::raise();
+    let places = nofile::connections_for(limit);
+    let wanted = config.limits.clients;
+    if places >= wanted {
+        return (true, format!("open files: {limit}, room for {wanted} clients"));
+    }
+    let text = format!(
+        "open files: {limit} leave room for {places} clients, limits.clients is {wanted}; set \
+         LimitNOFILE= in the unit, or ulimit -n"
+    );
+    (false, text)
+}
+
+fn clock() -> (bool, String) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if now >= EARLIEST {
+        return (true, "clock: plausible".to_owned());
+    }
+    (
+        false,
+        "clock: in the past; certificates will not be valid. Is a time service running?".to_owned(),
+    )
+}
+
+/// Whether files can be made in `directory`, which is made if it is missing.
+fn directory(directory: &Path) -> (bool, String) {
+    let shown = directory.display();
+    let probe = directory.join(".weir-doctor");
+    let tried = std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe));
+    match tried {
+        Ok(()) => (true, format!("state_dir {shown}: writable")),
+        Err(error) => (false, format!("state_dir {shown}: {error}")),
+    }
+}
+
+async fn ffmpeg() -> String {
+    let mut command = Command::new("ffmpeg");
+    command.arg("-version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    match timeout(PROGRAM_TIMEOUT, command.output()).await {
+        Ok(Ok(output)) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            let version =
+                text.lines().next().unwrap_or_default().chars().take(60).collect::<String>();
+            format!("FFmpeg: {version}")
+        }
+        Ok(Err(_)) => "FFmpeg: not installed (only profiles with `ffmpeg:` need it)".to_owned(),
+        Err(_) => "FFmpeg: does not answer".to_owned(),
+    }
+}
+
+/// Device nodes of hardware encoders.
+fn hardware_encoders() -> String {
+    let found: Vec<_> =
+        [("/dev/dri/renderD128", "VAAPI"), ("/dev/nvidia0", "NVENC"), ("/dev/video11", "V4L2 M2M")]
+            .into_iter()
+            .filter(|(node, _)| Path::new(node).exists())
+            .map(|(_, name)| name)
+            .collect();
+    if found.is_empty() {
+        return "hardware encoders: none found (only transcoding profiles use them)".to_owned();
+    }
+    format!("hardware encoders: {}", found.join(", "))
+}

@@ -1,0 +1,78 @@
+//! weir is a pass-through gateway for television streams. A client asks for a channel; weir opens a
+//! fresh upstream connection for that client alone, makes sure that what comes is media, and passes
+//! the bytes untouched. When a source cannot be played, the next one is asked before the client is
+//! told anything.
+//!
+//! # Words
+//! A **client** asks for a **channel**, a name with an ordered list of **sources**. An **upstream
+//! connection** is one open connection to a source; sources of one **provider** or **receiver**
+//! share its budget of them, a **slot** each. A **session** is one client being served. A
+//! **playlist** is HLS's. Wire words follow the standards.
+//!
+//! # Life of a request
+//! Each arrow is one call in one file:
+//!
+//! `listen::accept` -> `listen::connection` (hyper, over `listen::guard` over `flow::client_io`)
+//! -> `server::handler` -> `server::route` -> `channel::Catalog::find` -> `delivery::serve`
+//! -> `delivery::{live, vod, playlist}` -> `delivery::attempt` -> `upstream::fetch` (hyper, over
+//! `upstream::head_filter`) -> `delivery::pipe` -> client. On an error before the head:
+//! `server::respond`.
+//!
+//! # Layers
+//! A module names only modules on its line; `tests/layers.rs` fails otherwise.
+//!
+//! layer media     <-
+//! layer message   <-
+//! layer config    <-
+//! layer metrics   <-
+//! layer flow      <-
+//! layer logging   <- config
+//! layer lifecycle <-
+//! layer listen    <- config flow lifecycle message metrics
+//! layer channel   <- config message metrics
+//! layer upstream  <- config message metrics
+//! layer delivery  <- channel config flow lifecycle media message metrics upstream
+//! layer server    <- channel config delivery listen message metrics
+//! layer api       <- channel config delivery lifecycle listen message metrics
+//! layer watchdog  <- lifecycle listen
+//! layer doctor    <- channel config lifecycle media message metrics upstream
+//! layer demo      <- config flow lifecycle listen media message metrics app
+//!
+//! `app` wires all of them and only `demo`, which runs beside it, names it; `main` is arguments and
+//! exit codes. `server` and `api` do not know each other.
+//!
+//! # Invariants
+//! - Nothing is sent to a client before a source has answered with a success and, live, its first
+//!   bytes are media.
+//! - Media and message know no clock, no socket and no configuration. Channel opens no socket.
+//! - An upstream connection belongs to one client and is polled by that client's own task: dropping
+//!   the client's connection drops it, wherever it is (resolving, connecting, silent, sending).
+//! - Every upstream connection holds a slot of its budget for as long as it is open.
+//! - No request byte of a client reaches a source, but a service reference, its query, Range and
+//!   the conditional fields. No byte of a source's error reaches a client.
+//! - No URL beyond host and port, no credential and no token is ever formatted: their types print
+//!   nothing else.
+//! - No queue, buffer, wait or table is without a bound.
+//!
+//! # Reading order
+//! `server/route.rs`, `server/handler.rs`, `delivery.rs`, `delivery/live.rs`, `delivery/attempt.rs`,
+//! `upstream/fetch.rs`, `delivery/pipe.rs`; then `listen/guard.rs` and `message/request_head.rs` for
+//! what never becomes a request; `app.rs` for how it starts and stops.
+
+pub mod api;
+pub mod app;
+pub mod channel;
+pub mod config;
+pub mod delivery;
+pub mod demo;
+pub mod doctor;
+pub mod flow;
+pub mod lifecycle;
+pub mod listen;
+pub mod logging;
+pub mod media;
+pub mod message;
+pub mod metrics;
+pub mod server;
+pub mod upstream;
+pub mod watchdog;

@@ -1,0 +1,96 @@
+//! A counter or gauge with labels: one atomic for each set of label values.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Sets of label values one family keeps. Labels come from the configuration, so this is never
+/// reached in practice; beyond it everything is counted under the values `other`.
+const SETS_MAX: usize = 20_000;
+
+/// What a figure does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+}
+
+/// One figure: shared, cheap to clone, safe to change from anywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Value(Arc<AtomicI64>);
+
+impl Value {
+    /// Adds `amount`; what does not fit stays at the largest figure.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Takes `amount` away (gauges only).
+    pub fn sub(&self, amount: u64) {
+        self.0.fetch_sub(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// The figure now.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A named figure with `N` labels.
+#[derive(Debug)]
+pub struct Family<const N: usize> {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    labels: [&'static str; N],
+    /// Guards the map, not the figures: held to look one up or to print them.
+    values: Mutex<BTreeMap<[Arc<str>; N], Value>>,
+}
+
+impl<const N: usize> Family<N> {
+    /// An empty family.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        help: &'static str,
+        kind: Kind,
+        labels: [&'static str; N],
+    ) -> Self {
+        Self { name, help, kind, labels, values: Mutex::default() }
+    }
+
+    /// The figure for these label values, made at first use.
+    #[must_use]
+    pub fn of(&self, labels: [&str; N]) -> Value {
+        let key = labels.map(Arc::from);
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.len() >= SETS_MAX && !values.contains_key(&key) {
+            return values.entry([(); N].map(|()| Arc::from("other"))).or_default().clone();
+        }
+        values.entry(key).or_default().clone()
+    }
+
+    /// Appends the family in the text format.
+    pub fn write(&self, text: &mut String) {
+        let kind = match self.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        super::write_header(text, self.name, self.help, kind);
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in values.iter() {
+            text.push_str(self.name);
+            let mut before = '{';
+            for (label, value) in self.labels.iter().zip(key) {
+                _ = write!(text, "{before}{label}=\"{}\"", super::escaped(value));
+                before = ',';
+            }
+            text.push_str(if N == 0 { " " } else { "} " });
+            _ = writeln!(text, "{}", value.get());
+        }
+    }
+}

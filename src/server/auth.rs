@@ -1,0 +1,79 @@
+//! Who may watch: the address list, and tokens compared in constant time.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use ring::digest::{SHA256, digest};
+use subtle::ConstantTimeEq;
+
+use crate::config::Access;
+
+/// What a request's credentials amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// May watch.
+    Allowed,
+    /// Tokens are asked for and none came.
+    Missing,
+    /// A token came that is none of ours.
+    Wrong,
+}
+
+/// Judges a token from the path, the query or an `Authorization: Bearer` field, in this order.
+pub(super) fn judge(
+    access: &Access,
+    path: Option<&str>,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Verdict {
+    if access.tokens.is_empty() {
+        return Verdict::Allowed;
+    }
+    let Some(given) = path.or(query).or_else(|| bearer(headers)) else {
+        return Verdict::Missing;
+    };
+    // Digests are of one length, so nothing about a token shows in the time a comparison takes;
+    // every token is compared, so neither does which one it was.
+    let given = digest(&SHA256, given.as_bytes());
+    let mut found = subtle::Choice::from(0);
+    for token in &access.tokens {
+        let known = digest(&SHA256, token.secret.expose().as_bytes());
+        found |= known.as_ref().ct_eq(given.as_ref());
+    }
+    if bool::from(found) { Verdict::Allowed } else { Verdict::Wrong }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+    use crate::config::Token;
+
+    #[test]
+    fn a_token_counts_wherever_it_may_stand() {
+        let mut access = Access::default();
+        let none = HeaderMap::new();
+        assert_eq!(judge(&access, None, None, &none), Verdict::Allowed);
+        let token =
+            |name: &str, secret: &str| Token { name: name.into(), secret: Secret::new(secret) };
+        access.tokens = vec![token("a", "alpha"), token("b", "beta")];
+        let bearer = HeaderMap::from_iter([(AUTHORIZATION, "bearer beta".parse().unwrap())]);
+        let cases = [
+            (Some("alpha"), None, &none, Verdict::Allowed),
+            (None, Some("beta"), &none, Verdict::Allowed),
+            (None, None, &bearer, Verdict::Allowed),
+            (None, None, &none, Verdict::Missing),
+            (Some("alphA"), None, &none, Verdict::Wrong),
+            (None, Some(""), &none, Verdict::Wrong),
+            (None, Some("alphabeta"), &bearer, Verdict::Wrong),
+        ];
+        for (path, query, headers, expected) in cases {
+            assert_eq!(judge(&access, path, query, headers), expected, "{path:?} {query:?}");
+        }
+    }
+}

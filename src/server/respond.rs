@@ -1,0 +1,250 @@
+//! The one place where the media listener turns errors into status and text (RFC 9457). A short
+//! message goes out; the chain of causes stays in the log.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{Either, Full};
+use serde_json::json;
+
+use crate::delivery;
+use crate::delivery::Attempt;
+use crate::delivery::Body;
+use crate::delivery::Failure;
+use crate::message::request_head::Reject;
+use crate::server::limits::Full as NoPlace;
+use crate::upstream;
+
+/// Seconds after which a client may try again where nothing better is known.
+const RETRY_SECONDS: u64 = 3;
+
+/// An answer that is a problem document, without the fields that every answer gets.
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+    channel: Option<String>,
+    retry_after: Option<u64>,
+    allow: Option<&'static str>,
+    challenge: bool,
+    close: bool,
+}
+
+impl Problem {
+    /// A problem with this status and sentence.
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            channel: None,
+            retry_after: None,
+            allow: None,
+            challenge: false,
+            close: false,
+        }
+    }
+
+    /// Names the channel that was asked for.
+    pub(super) fn about(mut self, channel: &str) -> Self {
+        self.channel = Some(channel.to_owned());
+        self
+    }
+
+    /// Nothing is found under this path.
+    pub(super) fn unknown_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "nothing is found under this path")
+    }
+
+    /// The method is none that this listener knows (`allowed`: those it does).
+    pub(super) fn method(known: bool, allowed: &'static str) -> Self {
+        let status =
+            if known { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_IMPLEMENTED };
+        let detail = format!("this listener answers {allowed}");
+        Self { allow: Some(allowed), close: true, ..Self::new(status, detail) }
+    }
+
+    /// A request head that was refused before it became a request.
+    pub(super) fn rejected(code: &str) -> Self {
+        let reject = Reject::from_code(code);
+        let status = reject.as_ref().and_then(|reject| StatusCode::from_u16(reject.status()).ok());
+        let detail =
+            reject.map_or_else(|| "malformed request".to_owned(), |reject| reject.to_string());
+        Self { close: true, ..Self::new(status.unwrap_or(StatusCode::BAD_REQUEST), detail) }
+    }
+
+    /// A request body where none belongs.
+    pub(super) fn body_not_expected() -> Self {
+        Self {
+            close: true,
+            ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "a request for a stream has no body")
+        }
+    }
+
+    /// A token is needed.
+    pub(super) fn token_missing() -> Self {
+        Self {
+            challenge: true,
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "an access token is needed: ?token=, a Bearer token or /t/TOKEN/",
+            )
+        }
+    }
+
+    /// All places are taken.
+    pub(super) fn full(full: NoPlace) -> Self {
+        let detail = match full {
+            NoPlace::Everywhere => "all places are taken (limits.clients)",
+            NoPlace::ForAddress => {
+                "this address has all the streams it may have (limits.clients_per_ip)"
+            }
+        };
+        Self {
+            retry_after: Some(RETRY_SECONDS),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    }
+
+    /// The connection was taken only to say that there is no room.
+    pub(super) fn over_limit() -> Self {
+        Self { close: true, ..Self::full(NoPlace::Everywhere) }
+    }
+
+    /// Too many requests.
+    pub(super) fn too_fast() -> Self {
+        Self {
+            retry_after: Some(1),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many requests (limits.requests_per_second)",
+            )
+        }
+    }
+
+    /// A stream could not be served.
+    pub(super) fn undelivered(error: &delivery::Error) -> Self {
+        use delivery::Error as Cause;
+        let status = match error {
+            Cause::Exhausted(attempts) => exhausted(attempts),
+            Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,
+            Cause::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Cause::Playlist(_) => StatusCode::BAD_GATEWAY,
+            Cause::Forged => StatusCode::FORBIDDEN,
+            Cause::Expired => StatusCode::GONE,
+        };
+        let mut problem = Self::new(status, error.to_string());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let wait = error.retry_after().map_or(RETRY_SECONDS, |wait| wait.as_secs());
+            problem.retry_after = Some(wait.clamp(1, 300));
+        }
+        problem
+    }
+
+    /// The status that will be sent.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The response; CORS is added to every answer later.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut document = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let (Some(channel), Some(fields)) = (self.channel, document.as_object_mut()) {
+            fields.insert("channel".to_owned(), channel.into());
+        }
+        let body = Bytes::from(format!("{document}\n"));
+        let mut response = Response::new(Either::Left(Full::new(body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir\""));
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// The status for "no source can be played": a missing file is the viewer's news, a limit may pass,
+/// a silence is a timeout, and everything else is a bad gateway.
+fn exhausted(attempts: &[Attempt]) -> StatusCode {
+    let all = |test: fn(&Failure) -> bool| attempts.iter().all(|attempt| test(&attempt.failure));
+    let any = |test: fn(&Failure) -> bool| attempts.iter().any(|attempt| test(&attempt.failure));
+    if all(|failure| code(failure) == Some(404)) {
+        return StatusCode::NOT_FOUND;
+    }
+    if all(|failure| matches!(code(failure), Some(404 | 410))) {
+        return StatusCode::GONE;
+    }
+    if any(is_limit) {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    if all(|failure| matches!(failure, Failure::Upstream(error) if error.is_timeout())) {
+        return StatusCode::GATEWAY_TIMEOUT;
+    }
+    StatusCode::BAD_GATEWAY
+}
+
+fn code(failure: &Failure) -> Option<u16> {
+    match failure {
+        Failure::Upstream(upstream::Error::Status { code, .. }) => Some(*code),
+        _ => None,
+    }
+}
+
+fn is_limit(failure: &Failure) -> bool {
+    match failure {
+        Failure::NoSlot(_) => true,
+        Failure::Upstream(error) => error.retry() == upstream::Retry::CoolDown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn status(code: u16) -> Failure {
+        upstream::Error::Status { code, retry_after: None }.into()
+    }
+
+    #[test]
+    fn failures_map_to_the_statuses_of_the_surface() {
+        let timeout = || upstream::Error::ResponseTimeout(Duration::from_secs(10)).into();
+        let cases: [(Vec<Failure>, u16); 11] = [
+            (vec![upstream::Error::Refused.into()], 502),
+            (vec![status(401)], 502),
+            (vec![status(403)], 502),
+            (vec![status(404)], 404),
+            (vec![status(404), status(410)], 410),
+            (vec![status(404), upstream::Error::Refused.into()], 502),
+            (vec![status(500)], 502),
+            (vec![timeout()], 504),
+            (vec![timeout(), upstream::Error::Refused.into()], 502),
+            (vec![Failure::NoSlot(1)], 503),
+            (vec![status(429), status(500)], 503),
+        ];
+        for (failures, expected) in cases {
+            let attempts: Vec<_> = failures
+                .into_iter()
+                .enumerate()
+                .map(|(source, failure)| Attempt { source, failure })
+                .collect();
+            let error = delivery::Error::Exhausted(attempts);
+            assert_eq!(Problem::undelivered(&error).status().as_u16(), expected, "{error}");
+        }
+    }
+}

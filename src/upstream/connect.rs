@@ -1,0 +1,157 @@
+//! One TCP connection to the first address that answers (RFC 8305, happy eyeballs), and TLS on it.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+use tokio_rustls::client::TlsStream;
+
+use crate::upstream::Error;
+
+/// How long the next address waits for the one before it (RFC 8305 section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The bytes' way to a source.
+#[derive(Debug)]
+pub enum Transport {
+    /// Plain TCP.
+    Tcp(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects to the first of `addresses` that answers; the others are dropped. The caller sets the
+/// deadline around it. Cancel safe: every attempt is closed when dropped.
+///
+/// # Errors
+/// [`Error::Refused`] when all refuse, else the last reason.
+pub async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+    let mut left = addresses.iter().copied();
+    let mut attempts: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
+    let mut delay: Option<Pin<Box<Sleep>>> = None;
+    let mut last = None;
+    poll_fn(move |cx| {
+        loop {
+            let due = delay.as_mut().is_none_or(|delay| delay.as_mut().poll(cx).is_ready());
+            if (due || attempts.is_empty())
+                && let Some(address) = left.next()
+            {
+                attempts.push(Box::pin(TcpStream::connect(address)));
+                delay = Some(Box::pin(sleep(ATTEMPT_DELAY)));
+                continue;
+            }
+            let before = attempts.len();
+            let mut connected = None;
+            attempts.retain_mut(|attempt| match attempt.as_mut().poll(cx) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(stream)) => {
+                    connected = Some(stream);
+                    false
+                }
+                Poll::Ready(Err(error)) => {
+                    last = Some(error.kind());
+                    false
+                }
+            });
+            if let Some(stream) = connected {
+                return Poll::Ready(Ok(stream));
+            }
+            if attempts.is_empty() && left.len() == 0 {
+                return Poll::Ready(Err(failure(last)));
+            }
+            if attempts.len() == before {
+                return Poll::Pending;
+            }
+            // One has failed: the next address need not wait.
+            delay = None;
+        }
+    })
+    .await
+}
+
+/// Options of a connection to a source: no delay for requests, and keep-alive, so that a peer that
+/// vanished while nobody waits for it (a paused film) is noticed.
+pub fn set_options(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    let set =
+        stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
+    if let Err(error) = set {
+        tracing::debug!(%error, "cannot set an upstream connection's options");
+    }
+}
+
+fn failure(kind: Option<io::ErrorKind>) -> Error {
+    match kind {
+        Some(io::ErrorKind::ConnectionRefused) => Error::Refused,
+        Some(kind) => Error::Unreachable(kind),
+        None => Error::Resolve("no address"),
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_address_that_answers_wins() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bad = closed.local_addr().unwrap();
+        drop(closed);
+        let stream = connect(&[bad, good]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert!(matches!(connect(&[bad]).await, Err(Error::Refused)));
+        assert!(matches!(connect(&[]).await, Err(Error::Resolve(_))));
+    }
+}
