@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -16,6 +19,7 @@ use crate::config;
 use crate::config::Bind;
 use crate::config::Config;
 use crate::config::Loaded;
+use crate::delivery;
 use crate::delivery::Delivery;
 use crate::delivery::Seal;
 use crate::lifecycle::Phase;
@@ -25,6 +29,7 @@ use crate::lifecycle::nofile;
 use crate::lifecycle::signals::Request;
 use crate::lifecycle::systemd::Notifier;
 use crate::listen::Activation;
+use crate::listen::ConnectionInfo;
 use crate::listen::Gate;
 use crate::listen::HttpOptions;
 use crate::listen::Listener;
@@ -102,6 +107,8 @@ pub struct App {
     stream: Vec<Listener>,
     stream_tls: Vec<Listener>,
     admin: Vec<Listener>,
+    /// Addresses that stand in both lists.
+    shared: Vec<Listener>,
     connections: usize,
     around: Surroundings,
 }
@@ -121,9 +128,14 @@ impl App {
             config.tls.as_ref().map(tls::Tls::load).transpose().map_err(Error::Certificate)?;
         let mut bind =
             |name, key, places: &[Bind]| bind_all(&mut around.activation, name, key, places);
-        let stream = bind("stream", "listen.stream", &config.listen.stream)?;
+        let (shared, stream): (Vec<_>, Vec<_>) =
+            config.listen.stream.iter().cloned().partition(|place| config.listen.is_shared(place));
+        let admin: Vec<_> =
+            config.listen.admin.iter().filter(|place| !shared.contains(place)).cloned().collect();
+        let stream = bind("stream", "listen.stream", &stream)?;
+        let shared = bind("shared", "listen.stream", &shared)?;
         let stream_tls = bind("stream_tls", "listen.stream_tls", &config.listen.stream_tls)?;
-        let admin = bind("admin", "listen.admin", &config.listen.admin)?;
+        let admin = bind("admin", "listen.admin", &admin)?;
         let seal = Seal::new().map_err(|_| Error::Random)?;
         let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics));
         let delivery = Delivery::new(fetcher, Arc::clone(&metrics), seal, &tasks);
@@ -139,6 +151,7 @@ impl App {
             stream,
             stream_tls,
             admin,
+            shared,
             connections,
             around,
         })
@@ -147,7 +160,7 @@ impl App {
     /// The TCP addresses of the media listener (plain), port 0 resolved.
     #[must_use]
     pub fn stream_addresses(&self) -> Vec<SocketAddr> {
-        self.stream.iter().filter_map(Listener::local_addr).collect()
+        self.stream.iter().chain(&self.shared).filter_map(Listener::local_addr).collect()
     }
 
     /// The TCP addresses of the media listener's TLS side.
@@ -159,7 +172,7 @@ impl App {
     /// The TCP addresses of the admin listener.
     #[must_use]
     pub fn admin_addresses(&self) -> Vec<SocketAddr> {
-        self.admin.iter().filter_map(Listener::local_addr).collect()
+        self.admin.iter().chain(&self.shared).filter_map(Listener::local_addr).collect()
     }
 
     /// The tasks of the program, for parts that run beside it.
@@ -170,15 +183,18 @@ impl App {
 
     /// Serves until a stop is requested and the drain is over. A second stop ends at once.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let probe = watchdog::Target::of(&self.stream, &self.stream_tls);
+        let plain: Vec<_> = self.stream.iter().chain(&self.shared).collect();
+        let probe = watchdog::Target::of(&plain, &self.stream_tls);
         self.start();
         let notifier = std::mem::take(&mut self.around.notifier);
         self.readiness.advance(Phase::Ready);
         notifier.ready(&self.summary());
+        let config = Arc::clone(self.catalogs.current().config());
         tracing::info!(
-            stream = ?self.catalogs.current().config().listen.stream,
-            admin = ?self.catalogs.current().config().listen.admin,
-            "ready: {}", self.summary()
+            stream = %listed(&config.listen.stream),
+            admin = %listed(&config.listen.admin),
+            "ready: {}",
+            self.summary()
         );
         let every = self.around.watchdog;
         let mut watchdog = std::pin::pin!(watchdog::feed(every, probe, &notifier));
@@ -220,14 +236,18 @@ impl App {
         for (listener, tls) in plain.chain(secure) {
             self.accept(acceptor.clone(), listener, tls, server.clone(), options);
         }
-        let acceptor =
-            Acceptor { gate: Gate::new(ADMIN_CONNECTIONS), port: Port::Admin, ..acceptor };
         let api = Api::new(
             Arc::clone(&self.catalogs),
             self.delivery.sessions().clone(),
             Arc::clone(&self.metrics),
             self.readiness.clone(),
         );
+        let both = Both { server, api: api.clone() };
+        for listener in std::mem::take(&mut self.shared) {
+            self.accept(acceptor.clone(), listener, None, both.clone(), options);
+        }
+        let acceptor =
+            Acceptor { gate: Gate::new(ADMIN_CONNECTIONS), port: Port::Admin, ..acceptor };
         for listener in std::mem::take(&mut self.admin) {
             self.accept(acceptor.clone(), listener, None, api.clone(), options);
         }
@@ -331,6 +351,28 @@ impl App {
     }
 }
 
+/// Answers on an address that stands in `listen.stream` and in `listen.admin`.
+#[derive(Clone)]
+struct Both {
+    server: Server,
+    api: Api,
+}
+
+impl connection::Handler for Both {
+    type Body = Either<delivery::Body, Full<Bytes>>;
+
+    async fn handle(
+        &self,
+        request: http::Request<Incoming>,
+        info: Arc<ConnectionInfo>,
+    ) -> http::Response<Self::Body> {
+        if Api::owns(request.uri().path()) {
+            return self.api.handle(request, info).await.map(Either::Right);
+        }
+        self.server.handle(request, info).await.map(Either::Left)
+    }
+}
+
 /// Binds `places`, or takes what the service manager bound under `name` instead.
 fn bind_all(
     activation: &mut Activation,
@@ -338,17 +380,18 @@ fn bind_all(
     key: &'static str,
     places: &[Bind],
 ) -> Result<Vec<Listener>, Error> {
-    let shown = |place: &Bind| match place {
-        Bind::Tcp(address) => address.to_string(),
-        Bind::Unix(path) => format!("unix:{}", path.display()),
-    };
     let adopted = activation.take(name);
     let failed = |place: String| move |cause| Error::Bind { key, place, cause };
     let adopted = adopted.map_err(failed("a socket of the service manager".to_owned()))?;
     if !adopted.is_empty() {
         return Ok(adopted);
     }
-    places.iter().map(|place| Listener::bind(place).map_err(failed(shown(place)))).collect()
+    places.iter().map(|place| Listener::bind(place).map_err(failed(place.to_string()))).collect()
+}
+
+/// Addresses for a log line.
+fn listed(places: &[Bind]) -> String {
+    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Client connections at a time: room for every client, for those who zap (the new connection comes

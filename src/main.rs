@@ -103,6 +103,10 @@ fn run_demo() -> Result<ExitCode, Failure> {
 
 fn check(file: Option<&Path>) -> Result<ExitCode, Failure> {
     let loaded = load(file, &environment())?;
+    if let Some(files) = &loaded.config.tls {
+        weir::listen::tls::Tls::load(files)
+            .map_err(|error| not_built(weir::app::Error::Certificate(error)))?;
+    }
     weir::channel::Catalog::build(loaded.config.into(), None, &weir::metrics::Metrics::new())
         .map_err(|unusable| not_built(weir::app::Error::Sources(unusable)))?;
     for warning in &loaded.warnings {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::family::Family;
-use crate::metrics::family::Kind;
 use crate::metrics::histogram::Histogram;
 
 pub mod family;
@@ -59,37 +58,28 @@ impl Metrics {
     /// All families, empty.
     #[must_use]
     pub fn new() -> Self {
-        let build_info = Family::new("weir_build_info", "This program", Kind::Gauge, ["version"]);
+        let build_info = Family::gauge("weir_build_info", "This program", ["version"]);
         build_info.of([env!("CARGO_PKG_VERSION")]).add(1);
         Self {
-            sessions: Family::new(
-                "weir_sessions",
-                "Sessions being served now",
-                Kind::Gauge,
-                ["channel"],
-            ),
-            sessions_total: Family::new(
+            sessions: Family::gauge("weir_sessions", "Sessions being served now", ["channel"]),
+            sessions_total: Family::counter(
                 "weir_sessions_total",
                 "Sessions that ended, by how they ended",
-                Kind::Counter,
                 ["channel", "end"],
             ),
-            bytes_total: Family::new(
+            bytes_total: Family::counter(
                 "weir_bytes_total",
                 "Body bytes read from sources (in) and handed to clients (out)",
-                Kind::Counter,
                 ["direction"],
             ),
-            upstream_connections: Family::new(
+            upstream_connections: Family::gauge(
                 "weir_upstream_connections",
                 "Open connections to sources, by provider or receiver",
-                Kind::Gauge,
                 ["provider"],
             ),
-            upstream_attempts_total: Family::new(
+            upstream_attempts_total: Family::counter(
                 "weir_upstream_attempts_total",
                 "Attempts to open a source, by outcome",
-                Kind::Counter,
                 ["channel", "source", "outcome"],
             ),
             upstream_response_seconds: Histogram::new(
@@ -104,28 +94,20 @@ impl Metrics {
                 "weir_slot_wait_seconds",
                 "Time spent waiting for a free connection of a provider",
             ),
-            http_requests_total: Family::new(
+            http_requests_total: Family::counter(
                 "weir_http_requests_total",
                 "Requests answered",
-                Kind::Counter,
                 ["listener", "status"],
             ),
-            connections: Family::new(
-                "weir_connections",
-                "Open client connections",
-                Kind::Gauge,
-                ["listener"],
-            ),
-            accept_errors_total: Family::new(
+            connections: Family::gauge("weir_connections", "Open client connections", ["listener"]),
+            accept_errors_total: Family::counter(
                 "weir_accept_errors_total",
                 "Failed calls of accept",
-                Kind::Counter,
                 [],
             ),
-            reloads_total: Family::new(
+            reloads_total: Family::counter(
                 "weir_reloads_total",
                 "Configuration reloads, by outcome (applied, refused)",
-                Kind::Counter,
                 ["outcome"],
             ),
             build_info,

@@ -28,10 +28,11 @@ pub enum Target {
 impl Target {
     /// The first listener that can be reached over TCP.
     #[must_use]
-    pub fn of(plain: &[Listener], tls: &[Listener]) -> Self {
-        let address = |listeners: &[Listener]| listeners.iter().find_map(Listener::local_addr);
-        let plain = address(plain).map(|address| Self::Plain(reachable(address)));
-        let tls = || address(tls).map(|address| Self::Tls(reachable(address)));
+    pub fn of(plain: &[&Listener], tls: &[Listener]) -> Self {
+        let plain = plain.iter().find_map(|listener| listener.local_addr());
+        let plain = plain.map(|address| Self::Plain(reachable(address)));
+        let tls = tls.iter().find_map(Listener::local_addr);
+        let tls = || tls.map(|address| Self::Tls(reachable(address)));
         plain.or_else(tls).unwrap_or(Self::Runtime)
     }
 }

@@ -61,6 +61,12 @@ impl Api {
         Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, runtime, started }))
     }
 
+    /// Whether a path is the admin listener's, where one address answers both.
+    #[must_use]
+    pub fn owns(path: &str) -> bool {
+        matches!(path, "/healthz" | "/readyz" | "/live" | "/metrics") || path.starts_with("/api/")
+    }
+
     fn answer(&self, request: &Request<Incoming>) -> Answer {
         let path = request.uri().path();
         if request.method().as_str() == guard::REJECTED {

@@ -120,8 +120,15 @@ impl Channel {
         walk: &mut Walk<'_>,
         names: &Names,
     ) -> Vec<Self> {
-        let named = root.names(walk, "channels", CHANNELS_MAX, check_name);
-        named.into_iter().map(|named| Self::read(walk, &named, names)).collect()
+        let mut channels = Vec::new();
+        for named in root.names(walk, "channels", CHANNELS_MAX, check_name) {
+            // Whoever has so many mistakes to mend gains nothing from the rest of a long list.
+            if walk.mistakes.is_full() {
+                break;
+            }
+            channels.push(Self::read(walk, &named, names));
+        }
+        channels
     }
 
     fn read(walk: &mut Walk<'_>, named: &Named<'_>, names: &Names) -> Self {

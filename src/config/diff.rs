@@ -1,6 +1,7 @@
 //! What a reload changes: the differences between two configurations as a list to apply and to log.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Config;
@@ -16,8 +17,8 @@ pub enum Change {
     Provider(String, Edit),
     /// A profile, by its name; channels that use it are not listed for that.
     Profile(String, Edit),
-    /// The channels, receivers or providers are the same in another order, which playlists and the choice of the first
-    /// receiver follow. Holds the key.
+    /// The channels or receivers that stay do so in another order, which playlists and the choice of the first receiver
+    /// follow. Holds the key.
     Order(&'static str),
     /// A setting that applies at once. Holds its key.
     Setting(&'static str),
@@ -101,18 +102,19 @@ fn named<T: PartialEq>(
     kept_or_removed.chain(added.map(|name| change((*name).clone(), Edit::Added))).collect()
 }
 
-/// Lists whose common entries stand in another order. Profiles have none: nothing depends on it.
+/// Lists whose common entries stand in another order. Those of providers and profiles mean nothing.
 fn orders(old: &Config, new: &Config) -> Vec<Change> {
     let channels = |config: &Config| {
         config.channels.iter().map(|channel| channel.id.clone()).collect::<Vec<_>>()
     };
     let receivers =
         |config: &Config| config.receivers.iter().map(|item| item.name.clone()).collect::<Vec<_>>();
-    let moved = |key, old: Vec<String>, new: Vec<String>| {
-        let (mut before, mut after) = (old.clone(), new.clone());
-        before.sort_unstable();
-        after.sort_unstable();
-        (before == after && old != new).then_some(Change::Order(key))
+    let moved = |key, mut old: Vec<String>, mut new: Vec<String>| {
+        let before: BTreeSet<String> = old.iter().cloned().collect();
+        let after: BTreeSet<String> = new.iter().cloned().collect();
+        old.retain(|name| after.contains(name));
+        new.retain(|name| before.contains(name));
+        (old != new).then_some(Change::Order(key))
     };
     let moves = [
         moved("channels", channels(old), channels(new)),

@@ -59,6 +59,15 @@ impl Bind {
     }
 }
 
+impl Listen {
+    /// Whether this address of `stream` answers the admin routes too.
+    #[must_use]
+    pub fn is_shared(&self, stream: &Bind) -> bool {
+        let fixed = !matches!(stream, Bind::Tcp(address) if address.port() == 0);
+        fixed && self.admin.contains(stream)
+    }
+}
+
 impl FromStr for Bind {
     type Err = NotABind;
 
@@ -92,7 +101,8 @@ impl fmt::Display for Bind {
     }
 }
 
-/// The addresses to listen on. No two of them overlap.
+/// The addresses to listen on. No two of them overlap, but one may be in `stream` and in `admin`:
+/// it then answers both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Media for clients. Default `0.0.0.0:18000`; at least one.
@@ -215,7 +225,14 @@ fn check_overlaps(
             section.missing(walk, key, "at least one address is needed, as 0.0.0.0:18000");
         }
         for (bind, origin) in list.iter().take(BINDS_MAX) {
-            if let Some((other_key, other)) = seen.iter().find(|(_, other)| other.overlaps(bind)) {
+            // Media and admin may share one address, written the same way in both.
+            let shared = |other_key: &str, other: &Bind| {
+                (other_key, key) == ("stream", "admin") && other == bind
+            };
+            let clash = seen
+                .iter()
+                .find(|(other_key, other)| other.overlaps(bind) && !shared(other_key, other));
+            if let Some((other_key, other)) = clash {
                 let text = format!(
                     "{bind} overlaps {other} of listen.{other_key}; give each listener its own port"
                 );

@@ -20,7 +20,9 @@ const NOT_KEYS: [&str; 2] = ["WEIR_CONFIG", "WEIR_COMPAT"];
 /// Lays every `WEIR_` variable over `root`. Outer keys first, so that `WEIR_LOG={level: debug}` replaces the section
 /// and `WEIR_LOG__FORMAT=json` then changes one key of it.
 pub(crate) fn apply(root: &mut Node, walk: &mut Walk<'_>) {
-    let variables = walk.env.with_prefix(PREFIX).filter(|(name, _)| !NOT_KEYS.contains(name));
+    let variables = walk.env.with_prefix(PREFIX);
+    let variables = variables
+        .filter(|(name, value)| !NOT_KEYS.contains(name) && !is_service_link(name, *value));
     let mut variables: Vec<_> = variables.map(|(name, value)| (keys(name), name, value)).collect();
     variables.sort_by_key(|(keys, name, _)| (keys.len(), *name));
     for (keys, name, value) in variables {
@@ -39,6 +41,15 @@ pub(crate) fn apply(root: &mut Node, walk: &mut Walk<'_>) {
         if let Err(text) = result {
             walk.mistake(&origin, &path, text);
         }
+    }
+}
+
+/// Whether Kubernetes set this variable, as it does in every pod beside a service called `weir`.
+fn is_service_link(name: &str, value: Variable<'_>) -> bool {
+    match name {
+        "WEIR_SERVICE_HOST" => true,
+        "WEIR_PORT" => matches!(value, Variable::Text(text) if text.contains("://")),
+        _ => name.starts_with("WEIR_SERVICE_PORT") || name.starts_with("WEIR_PORT_"),
     }
 }
 

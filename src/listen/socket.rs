@@ -94,8 +94,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for the last one's connections to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // `[::]` beside `0.0.0.0` in one list must not collide.
-        socket.set_only_v6(true)?;
+        // `[::]` is every address, whatever the system's default.
+        socket.set_only_v6(false)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

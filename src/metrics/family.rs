@@ -9,15 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// reached in practice; beyond it everything is counted under the values `other`.
 const SETS_MAX: usize = 20_000;
 
-/// What a figure does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only rises.
-    Counter,
-    /// Rises and falls.
-    Gauge,
-}
-
 /// One figure: shared, cheap to clone, safe to change from anywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Value(Arc<AtomicI64>);
@@ -45,22 +36,24 @@ impl Value {
 pub struct Family<const N: usize> {
     name: &'static str,
     help: &'static str,
-    kind: Kind,
+    /// The word of the text format.
+    kind: &'static str,
     labels: [&'static str; N],
     /// Guards the map, not the figures: held to look one up or to print them.
     values: Mutex<BTreeMap<[Arc<str>; N], Value>>,
 }
 
 impl<const N: usize> Family<N> {
-    /// An empty family.
+    /// An empty family of figures that only rise.
     #[must_use]
-    pub fn new(
-        name: &'static str,
-        help: &'static str,
-        kind: Kind,
-        labels: [&'static str; N],
-    ) -> Self {
-        Self { name, help, kind, labels, values: Mutex::default() }
+    pub fn counter(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
+        Self { name, help, kind: "counter", labels, values: Mutex::default() }
+    }
+
+    /// An empty family of figures that rise and fall.
+    #[must_use]
+    pub fn gauge(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
+        Self { name, help, kind: "gauge", labels, values: Mutex::default() }
     }
 
     /// The figure for these label values, made at first use.
@@ -76,11 +69,7 @@ impl<const N: usize> Family<N> {
 
     /// Appends the family in the text format.
     pub fn write(&self, text: &mut String) {
-        let kind = match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-        };
-        super::write_header(text, self.name, self.help, kind);
+        super::write_header(text, self.name, self.help, self.kind);
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in values.iter() {
             text.push_str(self.name);

@@ -49,6 +49,12 @@ fn order_matters_where_something_follows_it() {
     let old = "channels: {a: {sources: http://h/}, b: {sources: http://h/}}";
     let new = "channels: {b: {sources: http://h/}, a: {sources: http://h/}}";
     assert_eq!(changes(old, new), ["channels reordered"]);
+    let new =
+        "channels: {b: {sources: http://h/}, c: {sources: http://h/}, a: {sources: http://h/}}";
+    assert_eq!(changes(old, new), ["channel c added", "channels reordered"]);
+    let new =
+        "channels: {c: {sources: http://h/}, a: {sources: http://h/}, b: {sources: http://h/}}";
+    assert_eq!(changes(old, new), ["channel c added"]);
 }
 
 #[test]

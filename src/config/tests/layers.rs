@@ -50,6 +50,19 @@ fn a_broken_file_still_lets_the_environment_report() {
 }
 
 #[test]
+fn variables_that_kubernetes_sets_are_no_settings() {
+    let env = environment(&[
+        ("WEIR_SERVICE_HOST", "10.96.0.9"),
+        ("WEIR_SERVICE_PORT_MEDIA", "18000"),
+        ("WEIR_PORT", "tcp://10.96.0.9:18000"),
+        ("WEIR_PORT_18000_TCP_ADDR", "10.96.0.9"),
+    ]);
+    assert_eq!(mistakes("", &env), Vec::<String>::new());
+    let shown = mistakes("", &environment(&[("WEIR_PORT", "18000")]));
+    assert!(shown.len() == 1 && shown[0].starts_with("WEIR_PORT: port: unknown key"), "{shown:?}");
+}
+
+#[test]
 fn the_m3u_proxy_names_work_alone_and_together() {
     let stream = |pairs: &[(&str, &str)]| {
         let pairs = [pairs, &[("WEIR_COMPAT", "m3u-proxy")]].concat();
