@@ -6,20 +6,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{Either, Full};
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tracing::Span;
 
 use crate::api::Api;
+use crate::app::both::Both;
 use crate::channel::Catalog;
 use crate::channel::Catalogs;
 use crate::config;
 use crate::config::Bind;
 use crate::config::Config;
 use crate::config::Loaded;
-use crate::delivery;
 use crate::delivery::Delivery;
 use crate::delivery::Seal;
 use crate::lifecycle::Phase;
@@ -29,7 +26,6 @@ use crate::lifecycle::nofile;
 use crate::lifecycle::signals::Request;
 use crate::lifecycle::systemd::Notifier;
 use crate::listen::Activation;
-use crate::listen::ConnectionInfo;
 use crate::listen::Gate;
 use crate::listen::HttpOptions;
 use crate::listen::Listener;
@@ -45,11 +41,16 @@ use crate::upstream::Fetcher;
 use crate::upstream::tls::Tls;
 use crate::watchdog;
 
+mod both;
+
 /// Time a client has for a whole request head, and an idle connection for its next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections of the admin listener at a time.
 const ADMIN_CONNECTIONS: usize = 32;
+
+/// Time for answers of the admin listener that still run when everything else has stopped.
+const ADMIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Why the program cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,12 @@ pub enum Error {
     /// The certificate for TLS listeners cannot be used.
     #[error("tls: {0}")]
     Certificate(tls::Error),
+    /// The admin listener can be reached by others, and nothing keeps them out.
+    #[error(
+        "the admin listener is bound to {0}, which others can reach: set access.admin_token \
+         (WEIR_ACCESS__ADMIN_TOKEN), or listen on 127.0.0.1"
+    )]
+    AdminOpen(SocketAddr),
     /// No TLS towards sources.
     #[error("TLS towards sources: {0}")]
     Rustls(#[from] rustls::Error),
@@ -103,12 +110,16 @@ pub struct App {
     metrics: Arc<Metrics>,
     readiness: Readiness,
     tasks: Tasks,
+    /// Those of the admin listener, which answers for as long as the others drain.
+    admin_tasks: Tasks,
     tls: Option<tls::Tls>,
     stream: Vec<Listener>,
     stream_tls: Vec<Listener>,
     admin: Vec<Listener>,
     /// Addresses that stand in both lists.
     shared: Vec<Listener>,
+    /// Where others can reach the admin listener, whoever bound it: it needs a token then.
+    admin_open: Option<SocketAddr>,
     connections: usize,
     around: Surroundings,
 }
@@ -128,14 +139,24 @@ impl App {
             config.tls.as_ref().map(tls::Tls::load).transpose().map_err(Error::Certificate)?;
         let mut bind =
             |name, key, places: &[Bind]| bind_all(&mut around.activation, name, key, places);
-        let (shared, stream): (Vec<_>, Vec<_>) =
-            config.listen.stream.iter().cloned().partition(|place| config.listen.is_shared(place));
+        let stream = bind("stream", "listen.stream", &config.listen.stream)?;
+        // By what was bound, as the service manager may have done it.
+        let is_at = |listener: &Listener, place: &Bind| listener.to_string() == place.to_string();
+        let (shared, stream): (Vec<_>, Vec<_>) = stream.into_iter().partition(|listener| {
+            config.listen.stream.iter().any(|place| {
+                config.listen.is_shared(place) && is_at(listener, place)
+            })
+        });
+        let is_bound = |place: &Bind| shared.iter().any(|listener| is_at(listener, place));
         let admin: Vec<_> =
-            config.listen.admin.iter().filter(|place| !shared.contains(place)).cloned().collect();
-        let stream = bind("stream", "listen.stream", &stream)?;
-        let shared = bind("shared", "listen.stream", &shared)?;
+            config.listen.admin.iter().filter(|place| !is_bound(place)).cloned().collect();
         let stream_tls = bind("stream_tls", "listen.stream_tls", &config.listen.stream_tls)?;
         let admin = bind("admin", "listen.admin", &admin)?;
+        let open = admin.iter().chain(&shared).filter_map(Listener::local_addr);
+        let admin_open = open.into_iter().find(|address| !address.ip().is_loopback());
+        if let Some(address) = admin_open.filter(|_| config.access.admin_token.is_none()) {
+            return Err(Error::AdminOpen(address));
+        }
         let seal = Seal::new().map_err(|_| Error::Random)?;
         let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics));
         let delivery = Delivery::new(fetcher, Arc::clone(&metrics), seal, &tasks);
@@ -147,11 +168,13 @@ impl App {
             metrics,
             readiness: Readiness::new(),
             tasks,
+            admin_tasks: Tasks::new(),
             tls,
             stream,
             stream_tls,
             admin,
             shared,
+            admin_open,
             connections,
             around,
         })
@@ -185,19 +208,17 @@ impl App {
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let plain: Vec<_> = self.stream.iter().chain(&self.shared).collect();
         let probe = watchdog::Target::of(&plain, &self.stream_tls);
+        let stream = listed(plain.iter().copied().chain(&self.stream_tls));
+        let admin = listed(self.admin.iter().chain(&self.shared));
         self.start();
         let notifier = std::mem::take(&mut self.around.notifier);
         self.readiness.advance(Phase::Ready);
         notifier.ready(&self.summary());
-        let config = Arc::clone(self.catalogs.current().config());
-        tracing::info!(
-            stream = %listed(&config.listen.stream),
-            admin = %listed(&config.listen.admin),
-            "ready: {}",
-            self.summary()
-        );
+        tracing::info!(%stream, %admin, "ready: {}", self.summary());
         let every = self.around.watchdog;
-        let mut watchdog = std::pin::pin!(watchdog::feed(every, probe, &notifier));
+        let metrics = Arc::clone(&self.metrics);
+        let rounds = move || metrics.accept_rounds();
+        let mut watchdog = std::pin::pin!(watchdog::feed(every, probe, &notifier, rounds));
         loop {
             let request = tokio::select! {
                 request = requests.recv() => request,
@@ -214,7 +235,9 @@ impl App {
     /// Spawns an accept loop for each listener.
     fn start(&mut self) {
         let config = Arc::clone(self.catalogs.current().config());
-        let gate = Gate::new(self.connections);
+        // Room for one address's clients and the connections they zap with.
+        let per_address = config.limits.clients_per_ip.saturating_mul(2);
+        let gate = Gate::new(self.connections, per_address);
         let acceptor = Acceptor {
             tasks: self.tasks.clone(),
             gate,
@@ -234,7 +257,7 @@ impl App {
         let tls = std::mem::take(&mut self.stream_tls);
         let secure = tls.into_iter().map(|listener| (listener, self.tls.clone()));
         for (listener, tls) in plain.chain(secure) {
-            self.accept(acceptor.clone(), listener, tls, server.clone(), options);
+            Self::accept(acceptor.clone(), listener, tls, server.clone(), options);
         }
         let api = Api::new(
             Arc::clone(&self.catalogs),
@@ -244,28 +267,32 @@ impl App {
         );
         let both = Both { server, api: api.clone() };
         for listener in std::mem::take(&mut self.shared) {
-            self.accept(acceptor.clone(), listener, None, both.clone(), options);
+            Self::accept(acceptor.clone(), listener, None, both.clone(), options);
         }
-        let acceptor =
-            Acceptor { gate: Gate::new(ADMIN_CONNECTIONS), port: Port::Admin, ..acceptor };
+        let acceptor = Acceptor {
+            tasks: self.admin_tasks.clone(),
+            gate: Gate::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS),
+            port: Port::Admin,
+            ..acceptor
+        };
         for listener in std::mem::take(&mut self.admin) {
-            self.accept(acceptor.clone(), listener, None, api.clone(), options);
+            Self::accept(acceptor.clone(), listener, None, api.clone(), options);
         }
     }
 
     fn accept<H: connection::Handler>(
-        &self,
         acceptor: Acceptor,
         listener: Listener,
         tls: Option<tls::Tls>,
         handler: H,
         options: HttpOptions,
     ) {
-        let stop = self.tasks.stop_token();
+        let tasks = acceptor.tasks.clone();
+        let stop = tasks.stop_token();
         let serving = acceptor.run(listener, tls, move |accepted| {
             connection::serve(accepted.io, accepted.info, handler.clone(), options, stop.clone())
         });
-        self.tasks.spawn(Span::none(), serving);
+        tasks.spawn(Span::none(), serving);
     }
 
     /// Reads the configuration again and applies what changed; a bad one changes nothing.
@@ -273,12 +300,18 @@ impl App {
         notifier.reloading();
         match (self.around.reload)() {
             Ok(loaded) => self.apply(loaded),
-            Err(error) => {
-                self.metrics.reload("refused");
-                tracing::error!("reload refused, the running configuration stays:\n{error}");
-            }
+            Err(error) => self.refuse(&error.to_string()),
         }
         notifier.ready(&self.summary());
+    }
+
+    /// Says why the running configuration stays: one line an event, one event a mistake.
+    fn refuse(&self, mistakes: &str) {
+        self.metrics.reload("refused");
+        tracing::error!("reload refused, the running configuration stays");
+        for mistake in mistakes.lines() {
+            tracing::error!("{mistake}");
+        }
     }
 
     fn apply(&self, loaded: Loaded) {
@@ -287,23 +320,17 @@ impl App {
         }
         let last = self.catalogs.current();
         let config = Arc::new(loaded.config);
+        if let Some(address) = self.admin_open.filter(|_| config.access.admin_token.is_none()) {
+            return self.refuse(&Error::AdminOpen(address).to_string());
+        }
         let next = match Catalog::build(Arc::clone(&config), Some(&last), &self.metrics) {
             Ok(next) => next,
-            Err(unusable) => {
-                self.metrics.reload("refused");
-                let error = Error::Sources(unusable);
-                return tracing::error!(
-                    "reload refused, the running configuration stays:\n{error}"
-                );
-            }
+            Err(unusable) => return self.refuse(&Error::Sources(unusable).to_string()),
         };
         if let (Some(tls), Some(files)) = (&self.tls, &config.tls)
             && let Err(error) = tls.reload(files)
         {
-            self.metrics.reload("refused");
-            return tracing::error!(
-                "reload refused, the running configuration stays: tls: {error}"
-            );
+            return self.refuse(&format!("tls: {error}"));
         }
         let changes = config::diff(last.config(), &config);
         self.catalogs.replace(next);
@@ -331,12 +358,13 @@ impl App {
             std::future::pending().await
         };
         // Nobody accepts any more, so the probe ends at the runtime itself.
-        let alive = watchdog::feed(self.around.watchdog, watchdog::Target::Runtime, notifier);
+        let alive = watchdog::feed(self.around.watchdog, watchdog::Target::Runtime, notifier, || 0);
         let cut = tokio::select! {
             cut = self.tasks.finish(grace) => cut,
             () = at_once => self.tasks.finish(Duration::ZERO).await,
             () = alive => 0,
         };
+        self.admin_tasks.finish(ADMIN_GRACE).await;
         tracing::info!(cut, "stopped");
     }
 
@@ -348,28 +376,6 @@ impl App {
             catalog.receivers().len(),
             self.delivery.sessions().count()
         )
-    }
-}
-
-/// Answers on an address that stands in `listen.stream` and in `listen.admin`.
-#[derive(Clone)]
-struct Both {
-    server: Server,
-    api: Api,
-}
-
-impl connection::Handler for Both {
-    type Body = Either<delivery::Body, Full<Bytes>>;
-
-    async fn handle(
-        &self,
-        request: http::Request<Incoming>,
-        info: Arc<ConnectionInfo>,
-    ) -> http::Response<Self::Body> {
-        if Api::owns(request.uri().path()) {
-            return self.api.handle(request, info).await.map(Either::Right);
-        }
-        self.server.handle(request, info).await.map(Either::Left)
     }
 }
 
@@ -389,9 +395,9 @@ fn bind_all(
     places.iter().map(|place| Listener::bind(place).map_err(failed(place.to_string()))).collect()
 }
 
-/// Addresses for a log line.
-fn listed(places: &[Bind]) -> String {
-    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// What was bound, for a log line.
+fn listed<'a>(listeners: impl Iterator<Item = &'a Listener>) -> String {
+    listeners.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Client connections at a time: room for every client, for those who zap (the new connection comes

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +14,9 @@ use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::config;
 use crate::config::Config;
+use crate::delivery::attempt::Opened;
+use crate::delivery::pipe::Extent;
+use crate::delivery::sessions::Opening;
 use crate::flow::Control;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -23,6 +25,7 @@ use crate::upstream::Fetcher;
 
 mod attempt;
 mod detect;
+pub mod held;
 mod live;
 pub mod pipe;
 pub mod playlist;
@@ -30,15 +33,24 @@ pub mod seal;
 pub mod sessions;
 mod vod;
 
+pub use held::Held;
 pub use pipe::SessionBody;
 pub use seal::Seal;
 pub use sessions::Sessions;
 
 /// The body of every media answer: bytes at hand, or a session's stream.
-pub type Body = Either<Full<Bytes>, SessionBody>;
+pub type Body = Either<Held, SessionBody>;
+
+/// Whether a client may stop reading for as long as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// A film: its viewer may be away for an hour.
+    Forever,
+    /// `limits.client_timeout`.
+    Limited,
+}
 
 /// One client's wish, as far as serving it needs to know.
-#[derive(Debug)]
 pub struct Wish {
     /// GET or HEAD.
     pub method: Method,
@@ -64,6 +76,9 @@ pub enum Error {
     /// Every source was tried; what each said, in the order they were tried.
     #[error("no source can be played: {}", failures(.0))]
     Exhausted(Vec<Attempt>),
+    /// No source has the file: 404, or 410 where the last one says so.
+    #[error("the file is not there")]
+    Missing(u16),
     /// The profile asks for what this build cannot do.
     #[error("the profile `{0}` needs {1}, which this version does not have")]
     Unsupported(String, &'static str),
@@ -137,10 +152,34 @@ impl Delivery {
         }
         match channel.kind() {
             Some(Kind::Live) => self.live(channel, wish).await,
-            Some(Kind::Vod) => self.vod(channel, wish).await,
+            Some(Kind::Vod) => self.vod(channel, wish, Pause::Forever).await,
             Some(Kind::Hls) => self.playlist(channel, wish).await,
             None => self.detect(channel, wish).await,
         }
+    }
+
+    /// Begins a session on a source that was opened: from here on it has a place in the list, and
+    /// its end is logged.
+    fn body(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+        opened: Opened,
+        extent: Extent,
+        patience: Duration,
+    ) -> SessionBody {
+        wish.control.end_with(channel.retired.clone());
+        let session = self.sessions.begin(Opening {
+            channel: Arc::clone(channel),
+            source: opened.source,
+            client: wish.client,
+            started: wish.started,
+            control: wish.control,
+            slot: opened.slot,
+            place: wish.place,
+            cut: self.cut.clone(),
+        });
+        SessionBody::new(opened.answer.body, session, extent, patience)
     }
 }
 

@@ -98,7 +98,7 @@ impl Bound {
         let origin = Origin::new(frames_since_epoch());
         let acceptor = Acceptor {
             tasks: tasks.clone(),
-            gate: Gate::new(256),
+            gate: Gate::new(256, 256),
             // Its own figures: the program's are those of the gateway alone.
             metrics: Arc::new(Metrics::new()),
             port: Port::Stream,

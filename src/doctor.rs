@@ -77,7 +77,7 @@ async fn source_line(
     source: &Source,
 ) -> (bool, String) {
     let name = format!("channel {} source {} ({})", channel.id, source.index, source.place());
-    let Some(_slot) = source.slot(config.failover.slot_wait).await else {
+    let Ok(_slot) = timeout(config.failover.slot_wait, source.slot()).await else {
         return (false, format!("{name}: all connections of its provider are in use"));
     };
     let mut last = upstream::Error::Closed;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use weir::app::{App, Reload, Surroundings};
 use weir::config::{self, Environment, Loaded};
@@ -66,8 +66,9 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        // Nothing before `file:line:column`, which editors and terminals look for.
         Err(Failure::Configuration(text)) => complain(&text, ExitCode::from(BAD_CONFIGURATION)),
-        Err(Failure::Running(text)) => complain(&text, ExitCode::FAILURE),
+        Err(Failure::Running(text)) => complain(&format!("weir: {text}"), ExitCode::FAILURE),
     }
 }
 
@@ -79,15 +80,15 @@ fn serve(file: Option<&Path>) -> Result<ExitCode, Failure> {
     let again = loaded.path.clone();
     let reload: Reload = Box::new(move || config::load(again.as_deref(), &environment));
     let surroundings = Surroundings { level, ..surroundings(reload) };
-    runtime()?.block_on(async {
+    block_on(async {
         let app = App::build(loaded.config, surroundings).map_err(not_built)?;
         run(app).await
-    })
+    })?
 }
 
 fn run_demo() -> Result<ExitCode, Failure> {
     let environment = environment();
-    runtime()?.block_on(async {
+    block_on(async {
         let origin = demo::bind().map_err(running)?;
         let text = origin.configuration();
         let parse = move || config::parse(&text, "demo", &environment);
@@ -98,7 +99,7 @@ fn run_demo() -> Result<ExitCode, Failure> {
         print(&origin.welcome(&app));
         origin.serve(app.tasks());
         run(app).await
-    })
+    })?
 }
 
 fn check(file: Option<&Path>) -> Result<ExitCode, Failure> {
@@ -125,8 +126,8 @@ fn print_config(file: Option<&Path>) -> Result<ExitCode, Failure> {
 
 fn run_doctor(file: Option<&Path>) -> Result<ExitCode, Failure> {
     let loaded = load(file, &environment())?;
-    let healthy = runtime()?.block_on(doctor::examine(loaded.config, &mut |line| print(line)));
-    let healthy = healthy.map_err(running)?;
+    let examined = block_on(doctor::examine(loaded.config, &mut |line| print(line)))?;
+    let healthy = examined.map_err(running)?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -173,13 +174,20 @@ fn surroundings(reload: Reload) -> Surroundings {
     }
 }
 
-fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(running)
+/// Runs `future` on a runtime of its own.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(running)?;
+    let output = runtime.block_on(future);
+    // A look-up that hangs in the system's resolver must not keep a stopped program alive.
+    runtime.shutdown_background();
+    Ok(output)
 }
 
 fn not_built(error: weir::app::Error) -> Failure {
     match error {
-        error @ (weir::app::Error::Certificate(_) | weir::app::Error::Sources(_)) => {
+        error @ (weir::app::Error::Certificate(_)
+        | weir::app::Error::Sources(_)
+        | weir::app::Error::AdminOpen(_)) => {
             Failure::Configuration(error.to_string())
         }
         error => Failure::Running(error.to_string()),
@@ -192,7 +200,7 @@ fn running(error: impl std::fmt::Display) -> Failure {
 
 fn complain(text: &str, code: ExitCode) -> ExitCode {
     // Nothing is left to do when standard error is closed.
-    _ = writeln!(std::io::stderr(), "weir: {}", text.trim_end());
+    _ = writeln!(std::io::stderr(), "{}", text.trim_end());
     code
 }
 

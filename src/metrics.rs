@@ -49,6 +49,7 @@ pub struct Metrics {
     slot_wait_seconds: Histogram,
     http_requests_total: Family<2>,
     connections: Family<1>,
+    accepted_total: Family<1>,
     accept_errors_total: Family<0>,
     reloads_total: Family<1>,
     build_info: Family<1>,
@@ -60,6 +61,10 @@ impl Metrics {
     pub fn new() -> Self {
         let build_info = Family::gauge("weir_build_info", "This program", ["version"]);
         build_info.of([env!("CARGO_PKG_VERSION")]).add(1);
+        let accept_errors_total =
+            Family::counter("weir_accept_errors_total", "Failed calls of accept", []);
+        // There from the start, so that the first error shows as a rise.
+        accept_errors_total.of([]).add(0);
         Self {
             sessions: Family::gauge("weir_sessions", "Sessions being served now", ["channel"]),
             sessions_total: Family::counter(
@@ -100,11 +105,12 @@ impl Metrics {
                 ["listener", "status"],
             ),
             connections: Family::gauge("weir_connections", "Open client connections", ["listener"]),
-            accept_errors_total: Family::counter(
-                "weir_accept_errors_total",
-                "Failed calls of accept",
-                [],
+            accepted_total: Family::counter(
+                "weir_accepted_total",
+                "Client connections accepted",
+                ["listener"],
             ),
+            accept_errors_total,
             reloads_total: Family::counter(
                 "weir_reloads_total",
                 "Configuration reloads, by outcome (applied, refused)",
@@ -128,6 +134,7 @@ impl Metrics {
         self.slot_wait_seconds.write(&mut text);
         self.http_requests_total.write(&mut text);
         self.connections.write(&mut text);
+        self.accepted_total.write(&mut text);
         self.accept_errors_total.write(&mut text);
         self.reloads_total.write(&mut text);
         self.build_info.write(&mut text);
@@ -190,6 +197,18 @@ impl Metrics {
     #[must_use]
     pub fn connections(&self, port: Port) -> Value {
         self.connections.of([port.word()])
+    }
+
+    /// A connection was accepted on `port`.
+    pub fn accepted(&self, port: Port) {
+        self.accepted_total.of([port.word()]).add(1);
+    }
+
+    /// How often the media listener's accept loop has come round, successful or not: it moves for as
+    /// long as the loop lives and somebody knocks.
+    #[must_use]
+    pub fn accept_rounds(&self) -> i64 {
+        self.accepted_total.of([Port::Stream.word()]).get() + self.accept_errors_total.of([]).get()
     }
 
     /// A call of accept failed.

@@ -30,6 +30,9 @@ pub enum Error {
     /// Nothing listens there.
     #[error("connection refused")]
     Refused,
+    /// This machine has no descriptor or buffer left for another connection.
+    #[error("this machine has no room for another connection")]
+    NoResources,
     /// No way there, or the connection broke while it was made.
     #[error("unreachable ({0})")]
     Unreachable(std::io::ErrorKind),
@@ -102,6 +105,7 @@ impl Error {
             Self::Resolve(_) => "dns",
             Self::Denied(_) => "denied",
             Self::Refused => "refused",
+            Self::NoResources => "no_resources",
             Self::Unreachable(_) => "unreachable",
             Self::ConnectTimeout(_) => "connect_timeout",
             Self::Tls(_) => "tls",

@@ -1,10 +1,8 @@
 //! A provider's connection budget: every upstream connection holds one of its slots.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
 
 use crate::metrics::Presence;
 use crate::metrics::Value;
@@ -61,17 +59,16 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).max
     }
 
-    /// A slot, waiting up to `patience` for one; `None` when none came free. Cancel safe.
-    pub async fn slot(self: &Arc<Self>, patience: Duration) -> Option<Slot> {
-        let deadline = Instant::now() + patience;
+    /// A slot, waiting for one as long as it takes: the caller has the deadline. Cancel safe.
+    pub async fn slot(self: &Arc<Self>) -> Slot {
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
             // Registered before the look, so that a slot freed in between is not missed.
             freed.as_mut().enable();
             if let Some(slot) = self.try_slot() {
-                return Some(slot);
+                return slot;
             }
-            timeout_at(deadline, freed).await.ok()?;
+            freed.await;
         }
     }
 
@@ -107,20 +104,22 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_waiter_gets_the_slot_that_comes_free_and_nobody_exceeds_the_budget() {
         let budget = Arc::new(Budget::new(1, Value::default()));
-        let first = budget.slot(Duration::ZERO).await.unwrap();
-        assert!(budget.slot(Duration::from_secs(3)).await.is_none());
-        let waiter = budget.slot(Duration::from_secs(3));
+        let first = budget.slot().await;
+        assert!(timeout(Duration::from_secs(3), budget.slot()).await.is_err());
         let free = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(first);
         };
-        let (second, ()) = tokio::join!(waiter, free);
-        assert!(second.is_some());
+        let (second, ()) = tokio::join!(budget.slot(), free);
         assert_eq!(budget.used(), 1);
         drop(second);
         assert_eq!(budget.used(), 0);
@@ -130,11 +129,10 @@ mod tests {
     async fn a_budget_that_grows_lets_waiters_in_and_one_that_shrinks_waits_for_its_slots() {
         let budget = Arc::new(Budget::new(1, Value::default()));
         let first = budget.try_slot().unwrap();
-        let (second, ()) = tokio::join!(budget.slot(Duration::from_secs(3)), async {
+        let (second, ()) = tokio::join!(budget.slot(), async {
             tokio::task::yield_now().await;
             budget.resize(2);
         });
-        assert!(second.is_some());
         budget.resize(1);
         drop(first);
         assert!(budget.try_slot().is_none(), "one is still in use");

@@ -71,7 +71,8 @@ pub struct Catalog {
     /// Ids in the configuration's order.
     order: Vec<Arc<Channel>>,
     receivers: Vec<Arc<Receiver>>,
-    budgets: HashMap<String, Arc<Budget>>,
+    /// Each provider's and receiver's budget, and the size it has while this catalog is in use.
+    budgets: HashMap<String, (Arc<Budget>, usize)>,
 }
 
 /// The catalog in use; readers never wait.
@@ -91,8 +92,11 @@ impl Catalogs {
         self.0.load_full()
     }
 
-    /// Puts `next` in use and retires what it changed or no longer has.
+    /// Puts `next` in use, its budgets' sizes too, and retires what it changed or no longer has.
     pub fn replace(&self, next: Catalog) {
+        for (budget, max) in next.budgets.values() {
+            budget.resize(*max);
+        }
         let next = Arc::new(next);
         let last = self.0.swap(Arc::clone(&next));
         for channel in last.channels.values() {
@@ -168,7 +172,7 @@ impl Catalog {
 
     /// Every budget with its provider's or receiver's name.
     pub fn budgets(&self) -> impl Iterator<Item = (&str, &Arc<Budget>)> {
-        self.budgets.iter().map(|(name, budget)| (name.as_str(), budget))
+        self.budgets.iter().map(|(name, (budget, _))| (name.as_str(), budget))
     }
 
     /// The configuration this was built from.
@@ -252,7 +256,7 @@ struct Builder<'a> {
     config: &'a Config,
     last: Option<&'a Catalog>,
     metrics: &'a Metrics,
-    budgets: HashMap<String, Arc<Budget>>,
+    budgets: HashMap<String, (Arc<Budget>, usize)>,
 }
 
 impl Builder<'_> {
@@ -338,19 +342,17 @@ impl Builder<'_> {
         Arc::new(Receiver { definition, profile, budget, retired: CancellationToken::new(), id })
     }
 
-    /// The budget with this name, carried over from the last catalog so that what is open counts.
+    /// The budget with this name, carried over from the last catalog so that what is open counts;
+    /// it gets its new size when the new catalog is put in use, as it may yet be refused.
     fn budget(&mut self, name: &str, max: usize) -> Arc<Budget> {
-        if let Some(budget) = self.budgets.get(name) {
+        if let Some((budget, _)) = self.budgets.get(name) {
             return Arc::clone(budget);
         }
         let budget = match self.last.and_then(|last| last.budgets.get(name)) {
-            Some(budget) => {
-                budget.resize(max);
-                Arc::clone(budget)
-            }
+            Some((budget, _)) => Arc::clone(budget),
             None => Arc::new(Budget::new(max, self.metrics.upstream_connections(name))),
         };
-        self.budgets.insert(name.to_owned(), Arc::clone(&budget));
+        self.budgets.insert(name.to_owned(), (Arc::clone(&budget), max));
         budget
     }
 

@@ -2,7 +2,6 @@
 //! fields of the request, and whose budget it counts against.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -171,11 +170,20 @@ impl Source {
         self.budget.as_ref().map_or(0, |budget| budget.max())
     }
 
-    /// A slot of the budget, waiting for one up to `patience`. Cancel safe.
-    pub async fn slot(&self, patience: Duration) -> Option<Slot> {
+    /// A slot of the budget, if one is free now.
+    #[must_use]
+    pub fn try_slot(&self) -> Option<Slot> {
         match &self.budget {
-            Some(budget) => budget.slot(patience).await,
+            Some(budget) => budget.try_slot(),
             None => Some(Slot::unlimited(self.gauge.clone())),
+        }
+    }
+
+    /// A slot of the budget, waiting for one as long as it takes. Cancel safe.
+    pub async fn slot(&self) -> Slot {
+        match &self.budget {
+            Some(budget) => budget.slot().await,
+            None => Slot::unlimited(self.gauge.clone()),
         }
     }
 

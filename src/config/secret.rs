@@ -9,6 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use ring::digest::SHA256;
+use ring::digest::digest;
+use subtle::ConstantTimeEq;
+
 use super::environment::Variable;
 use super::mistake::KeyPath;
 use super::mistake::Origin;
@@ -61,6 +65,17 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Secret {
+    /// Whether `given` is this secret. The time it takes tells nothing about either: what is compared
+    /// are digests, which are of one length, and all of their bytes.
+    #[must_use]
+    pub fn matches(&self, given: &str) -> bool {
+        let known = digest(&SHA256, self.0.as_bytes());
+        let given = digest(&SHA256, given.as_bytes());
+        known.as_ref().ct_eq(given.as_ref()).into()
     }
 }
 
@@ -144,7 +159,9 @@ fn fetch(
         "credential" => credential(walk, name),
         _ => {
             let hint = did_you_mean(key, ["file", "env", "credential"]);
-            Err(format!("unknown key `{}`{hint}; {FORMS}", shown_key(key)))
+            // A secret that begins with a brace and was not quoted looks like this too.
+            let key = if hint.is_empty() { "***".to_owned() } else { shown_key(key) };
+            Err(format!("unknown key `{key}`{hint}; {FORMS}"))
         }
     })
 }
@@ -166,7 +183,7 @@ fn credential(walk: &Walk<'_>, name: &str) -> Result<String, String> {
     let file = PathBuf::from(folder).join(name);
     read_file(&file)
         .map(|(text, _)| text)
-        .map_err(|error| format!("cannot read the credential: {error}"))
+        .map_err(|error| format!("cannot read the credential {}: {error}", shown_key(name)))
 }
 
 /// The content and mode of a small file. Reads a little more than the longest secret, so that [`Secret::new`] refuses

@@ -1,11 +1,15 @@
 //! Opening one source for one client: a slot, a fresh connection, an answer that is a success.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Channel;
+use crate::channel::Kind;
 use crate::channel::Slot;
 use crate::channel::Source;
 use crate::channel::source::Protocol;
@@ -17,7 +21,9 @@ use crate::delivery::Failure;
 use crate::media::sniff::Container;
 use crate::media::sniff::SNIFF_MAX;
 use crate::media::sniff::Verdict;
+use crate::media::sniff::impostor;
 use crate::media::sniff::sniff;
+use crate::message::ContentRange;
 use crate::message::headers::media_type;
 use crate::upstream;
 use crate::upstream::Answer;
@@ -57,50 +63,83 @@ pub(crate) enum Want {
 }
 
 impl Delivery {
-    /// Opens the first of the channel's sources that shows what is wanted, in their order. Cancel
-    /// safe.
+    /// Opens the first of the channel's sources that shows what is wanted, in their order: first
+    /// those whose provider has a free connection, then, within one `failover.slot_wait` for all of
+    /// them, those whose provider gets one. Cancel safe.
     pub(crate) async fn first_source(
         &self,
         channel: &Channel,
         question: &Question<'_>,
     ) -> Result<Opened, Error> {
         let mut attempts = Vec::new();
+        let mut full = Vec::new();
         for source in &channel.sources {
-            let opened = match self.open(channel, source, question).await {
-                Ok(opened) => opened.judge(question, source.protocol).await,
-                Err(failure) => Err(failure),
+            let Some(slot) = source.try_slot() else {
+                full.push(source);
+                continue;
             };
-            match opened {
-                Ok(accepted) => {
-                    self.metrics.upstream_attempt(&channel.id, source.index, "ok");
-                    return Ok(accepted);
-                }
-                Err(failure) => {
-                    self.note(channel, source, &failure);
-                    attempts.push(Attempt { source: source.index, failure });
-                }
+            match self.attempt(channel, source, slot, question).await {
+                Ok(opened) => return Ok(opened),
+                Err(attempt) => attempts.push(attempt),
             }
+        }
+        let asked = Instant::now();
+        let deadline = asked + question.config.failover.slot_wait;
+        while !full.is_empty() {
+            let freed = timeout_at(deadline, first_slot(&full)).await;
+            self.metrics.slot_wait(asked.elapsed());
+            let Ok((index, slot)) = freed else {
+                break;
+            };
+            let source = full.remove(index);
+            match self.attempt(channel, source, slot, question).await {
+                Ok(opened) => return Ok(opened),
+                Err(attempt) => attempts.push(attempt),
+            }
+        }
+        for source in full {
+            let failure = Failure::NoSlot(source.connections_max());
+            self.note(channel, source, &failure);
+            attempts.push(Attempt { source: source.index, failure });
         }
         Err(Error::Exhausted(attempts))
     }
 
-    /// One source: a slot of its budget, then its URLs in order (a receiver's stream ports).
+    /// One source whose slot is held; its outcome is counted.
+    async fn attempt(
+        &self,
+        channel: &Channel,
+        source: &Source,
+        slot: Slot,
+        question: &Question<'_>,
+    ) -> Result<Opened, Attempt> {
+        match self.open(channel, source, slot, question).await {
+            Ok(opened) => {
+                self.metrics.upstream_attempt(&channel.id, source.index, "ok");
+                Ok(opened)
+            }
+            Err(failure) => {
+                self.note(channel, source, &failure);
+                Err(Attempt { source: source.index, failure })
+            }
+        }
+    }
+
+    /// One source: its URLs in order (a receiver's stream ports) until one shows what is wanted.
     async fn open(
         &self,
         channel: &Channel,
         source: &Source,
+        mut slot: Slot,
         question: &Question<'_>,
     ) -> Result<Opened, Failure> {
         let failover = &question.config.failover;
-        let asked = Instant::now();
-        let slot = source.slot(failover.slot_wait).await;
-        self.metrics.slot_wait(asked.elapsed());
-        let slot = slot.ok_or(Failure::NoSlot(source.connections_max()))?;
-        let mut last = upstream::Error::Closed;
+        let mut last = Failure::Upstream(upstream::Error::Closed);
         for url in source.targets() {
             let ask = Ask {
                 url: url.clone(),
-                home: source.urls.first().unwrap_or(url).clone(),
+                // Each stream port of a receiver is configured; a URL from a playlist is not.
+                home: source.urls.iter().find(|own| *own == url).or(source.urls.first()).unwrap_or(url).clone(),
                 method: question.method.clone(),
                 fields: question.fields.clone(),
                 own_fields: source.own_fields.clone(),
@@ -110,23 +149,27 @@ impl Delivery {
                 response_timeout: failover.response_timeout,
                 egress: question.config.egress.clone().into(),
             };
-            match self.fetcher.fetch(&ask).await {
+            last = match self.fetcher.fetch(&ask).await {
                 Ok(answer) => {
-                    return Ok(Opened {
-                        source: source.index,
-                        answer,
-                        slot,
-                        container: Container::Unknown,
-                        text: Bytes::new(),
-                    });
+                    let (container, text) = (Container::Unknown, Bytes::new());
+                    let mut opened = Opened { source: source.index, answer, slot, container, text };
+                    match opened.judge(question, source.protocol).await {
+                        Ok(()) => return Ok(opened),
+                        Err(failure) => {
+                            slot = opened.slot;
+                            failure
+                        }
+                    }
                 }
-                Err(error) => {
-                    tracing::debug!(channel = %channel.id, source = source.index, place = %url, %error, "no answer");
-                    last = error;
-                }
+                Err(error) => error.into(),
+            };
+            tracing::debug!(channel = %channel.id, source = source.index, place = %url, error = %last, "not playable");
+            if matches!(last, Failure::Upstream(upstream::Error::NoMedia(_))) {
+                // It took the request and has no free tuner: nor will its other ports.
+                break;
             }
         }
-        Err(last.into())
+        Err(last)
     }
 
     /// One line for a source that failed before the client saw anything of it.
@@ -148,42 +191,67 @@ impl Delivery {
 
 impl Opened {
     /// Holds the answer against what is wanted.
-    async fn judge(mut self, question: &Question<'_>, protocol: Protocol) -> Result<Self, Failure> {
-        let ok = self.answer.head.status == StatusCode::OK;
-        if question.want == Want::File {
-            self.must_be_file()?;
-            return Ok(self);
-        }
-        if !ok {
-            return Err(status_error(&self.answer.head).into());
-        }
+    async fn judge(
+        &mut self,
+        question: &Question<'_>,
+        protocol: Protocol,
+    ) -> Result<(), Failure> {
         let patience = question.config.failover.response_timeout;
         let deadline = Instant::now() + patience;
-        self.container = self.look(deadline).await?;
+        if question.want == Want::File {
+            return self.must_be_file(&question.method, deadline).await;
+        }
+        if self.answer.head.status != StatusCode::OK {
+            return Err(status_error(&self.answer.head).into());
+        }
+        self.container = self.look(question.want, deadline).await?;
         match question.want {
-            Want::Live => must_be_stream(self.container, protocol)?,
+            Want::Live => {
+                must_be_stream(self.container, protocol)?;
+                self.must_be_plain()?;
+            }
             Want::Playlist => self.read_playlist(question.config, deadline).await?,
             Want::File | Want::Anything => {}
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Statuses that are an answer to the client's own request pass; the rest is the source's
-    /// failure, and so is a page where a file belongs.
-    fn must_be_file(&self) -> Result<(), Failure> {
-        match self.answer.head.status {
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT => {}
+    /// failure, and so is a page or a playlist where a file belongs, or a body that does not come.
+    async fn must_be_file(&mut self, method: &Method, deadline: Instant) -> Result<(), Failure> {
+        let head = &self.answer.head;
+        let from_start = match head.status {
+            StatusCode::OK => true,
+            StatusCode::PARTIAL_CONTENT => starts_at_zero(&head.headers),
             StatusCode::NOT_MODIFIED
             | StatusCode::PRECONDITION_FAILED
             | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(()),
-            _ => return Err(status_error(&self.answer.head).into()),
-        }
-        let page = match media_type(&self.answer.head.headers).as_deref() {
-            Some("text/html" | "application/xhtml+xml") => "an HTML page",
-            Some("application/json" | "application/problem+json") => "a JSON document",
-            _ => return Ok(()),
+            _ => return Err(status_error(head).into()),
         };
-        Err(upstream::Error::NotMedia(page).into())
+        let media_type = media_type(&head.headers);
+        let kind = Kind::from_answer(media_type.as_deref(), false, false);
+        if kind == Some(Kind::Hls) {
+            return Err(upstream::Error::NotMedia("an HLS playlist").into());
+        }
+        if method == Method::HEAD {
+            return Ok(());
+        }
+        // The head goes out only once the first bytes are there.
+        let Some(first) = self.first_frame(deadline).await? else {
+            return Ok(());
+        };
+        if let Some(what) = impostor(&first, media_type.as_deref()).filter(|_| from_start) {
+            return Err(upstream::Error::NotMedia(what).into());
+        }
+        self.answer.body.put_back(first);
+        Ok(())
+    }
+
+    /// The next frame of the body, `None` at its end.
+    async fn first_frame(&mut self, deadline: Instant) -> Result<Option<Bytes>, upstream::Error> {
+        let asked = Instant::now();
+        let next = timeout_at(deadline, self.answer.body.next()).await;
+        next.map_err(|_| upstream::Error::NoMedia(deadline.duration_since(asked)))?.transpose()
     }
 
     /// Reads a whole playlist, bounded by `limits.playlist_bytes` and the response timeout.
@@ -216,16 +284,26 @@ impl Opened {
         Ok(())
     }
 
+    /// A stream of no known kind that was compressed unasked is no stream.
+    fn must_be_plain(&self) -> Result<(), upstream::Error> {
+        let encoding = self.answer.head.headers.get(CONTENT_ENCODING);
+        let coded = encoding.is_some_and(|coding| coding.as_bytes() != b"identity");
+        if coded && self.container == Container::Unknown {
+            return Err(upstream::Error::NotMedia("a compressed body that was not asked for"));
+        }
+        Ok(())
+    }
+
     /// Reads ahead until the first bytes tell what the body is, and puts them back. At most
     /// [`SNIFF_MAX`] bytes and one frame are held.
-    async fn look(&mut self, deadline: Instant) -> Result<Container, upstream::Error> {
-        let asked = Instant::now();
+    async fn look(
+        &mut self,
+        want: Want,
+        deadline: Instant,
+    ) -> Result<Container, upstream::Error> {
         let mut seen = BytesMut::new();
         loop {
-            let next = timeout_at(deadline, self.answer.body.next())
-                .await
-                .map_err(|_| upstream::Error::NoMedia(deadline.duration_since(asked)))?;
-            let frame = next.transpose()?;
+            let frame = self.first_frame(deadline).await?;
             let ended = frame.is_none();
             let mut whole = match frame {
                 // The usual case costs no copy: the first frame decides.
@@ -246,6 +324,10 @@ impl Opened {
                         seen.extend_from_slice(frame);
                     }
                 }
+                // A page that was compressed unasked, say.
+                Verdict::Media(Container::Unknown) if ended && want == Want::Live => {
+                    return Err(upstream::Error::NotMedia("a few bytes of no known kind"));
+                }
                 Verdict::Media(container) => {
                     self.answer.body.put_back(whole.unwrap_or_else(|()| seen.freeze()));
                     return Ok(container);
@@ -254,6 +336,28 @@ impl Opened {
             }
         }
     }
+}
+
+/// Whether a part is the beginning of its file.
+fn starts_at_zero(headers: &HeaderMap) -> bool {
+    let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    let range = range.and_then(ContentRange::parse);
+    matches!(range, Some(ContentRange::Part(part, _)) if part.first == 0)
+}
+
+/// The first slot that comes free among these sources, none of which has one now. Cancel safe.
+async fn first_slot(sources: &[&Source]) -> (usize, Slot) {
+    let mut waiting: Vec<_> = sources.iter().map(|source| Box::pin(source.slot())).collect();
+    poll_fn(move |cx| {
+        let freed = waiting.iter_mut().enumerate().find_map(|(index, slot)| {
+            match slot.as_mut().poll(cx) {
+                Poll::Ready(slot) => Some((index, slot)),
+                Poll::Pending => None,
+            }
+        });
+        freed.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 /// A receiver sends transport streams and nothing else; elsewhere any stream will do.

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 
 use crate::channel::Channel;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
-use crate::delivery::SessionBody;
+use crate::delivery::Held;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
 use crate::delivery::pipe::Extent;
-use crate::delivery::sessions::Opening;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -34,7 +32,7 @@ impl Delivery {
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
         if wish.method == Method::HEAD {
-            return Ok(head(MPEG_TS, Either::Left(Full::new(Bytes::new()))));
+            return Ok(head(MPEG_TS, Either::Left(Held::empty())));
         }
         let config = Arc::clone(&wish.config);
         let fields = HeaderMap::new();
@@ -57,20 +55,18 @@ impl Delivery {
                 .unwrap_or(HeaderValue::from_static(Container::Unknown.media_type())),
             known => HeaderValue::from_static(known.media_type()),
         };
+        // Compressed against our wish: the bytes are of no use without their label. Where they are
+        // known all the same, the label is wrong.
+        let coding = opened.answer.head.headers.get(CONTENT_ENCODING).cloned();
+        let coding = coding.filter(|_| opened.container == Container::Unknown);
         wish.control.limit_patience(wish.config.limits.client_timeout);
         let silence = silence_limit(&wish.config.failover);
-        let session = self.sessions.begin(Opening {
-            channel: Arc::clone(channel),
-            source: opened.source,
-            client: wish.client,
-            started: wish.started,
-            control: wish.control,
-            slot: opened.slot,
-            place: wish.place,
-            cut: self.cut.clone(),
-        });
-        let body = SessionBody::new(opened.answer.body, session, Extent::Endless, silence);
-        head(media_type, Either::Right(body))
+        let body = self.body(channel, wish, opened, Extent::Endless, silence);
+        let mut response = head(media_type, Either::Right(body));
+        if let Some(coding) = coding {
+            response.headers_mut().insert(CONTENT_ENCODING, coding);
+        }
+        response
     }
 }
 

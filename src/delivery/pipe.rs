@@ -68,6 +68,11 @@ impl SessionBody {
         patience: Duration,
     ) -> Self {
         let retired = Box::pin(session.channel().retired.clone().cancelled_owned());
+        let mut session = session;
+        if extent == Extent::Sized(0) {
+            // hyper never asks a body without bytes.
+            session.ended(End::Complete);
+        }
         Self {
             upstream,
             session,
@@ -108,12 +113,8 @@ impl SessionBody {
         Some(Err(Cut::Source))
     }
 
-    /// Nothing from the source now: is there a reason not to wait on?
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
-        if self.retired.as_mut().poll(cx).is_ready() {
-            self.session.ended(End::Reloaded);
-            return Poll::Ready(Cut::Reloaded);
-        }
+    /// Nothing from the source now: has it been silent for too long?
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
         if !self.armed {
             self.silence.as_mut().reset(Instant::now() + self.patience);
             self.armed = true;
@@ -135,11 +136,15 @@ impl Body for SessionBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let me = &mut *self;
+        if me.retired.as_mut().poll(cx).is_ready() {
+            me.session.ended(End::Reloaded);
+            return Poll::Ready(Some(Err(Cut::Reloaded)));
+        }
         match me.upstream.poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(me.take(bytes)))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(me.fail(&error)),
             Poll::Ready(None) => Poll::Ready(me.finish()),
-            Poll::Pending => me.poll_wait(cx).map(|cut| Some(Err(cut))),
+            Poll::Pending => me.poll_silence(cx).map(|cut| Some(Err(cut))),
         }
     }
 

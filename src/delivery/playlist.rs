@@ -8,17 +8,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 
 use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
+use crate::delivery::Held;
+use crate::delivery::Pause;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
+use crate::delivery::seal::Behind;
 use crate::delivery::seal::Sealed;
 use crate::media::m3u8;
 use crate::media::m3u8::Role;
@@ -31,7 +34,7 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 
 /// File extensions that players look for; anything else gets the one that its role suggests.
-const EXTENSIONS: [&str; 9] = ["m3u8", "ts", "m4s", "mp4", "aac", "mp3", "vtt", "key", "cmfv"];
+const EXTENSIONS: [&str; 8] = ["ts", "m4s", "mp4", "aac", "mp3", "vtt", "key", "cmfv"];
 
 impl Delivery {
     /// The channel's own playlist, from the first source that has one.
@@ -41,22 +44,23 @@ impl Delivery {
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
         if wish.method == Method::HEAD {
-            return Ok(playlist_answer(String::new()));
+            return Ok(playlist_answer(String::new(), wish));
         }
-        self.fetch_playlist(channel, &wish).await
+        self.fetch_playlist(channel, wish).await
     }
 
     /// Fetches a playlist and rewrites it.
     async fn fetch_playlist(
         &self,
         channel: &Channel,
-        wish: &Wish,
+        wish: Wish,
     ) -> Result<Response<Body>, Error> {
         let fields = HeaderMap::new();
         let (want, method) = (Want::Playlist, Method::GET);
         let question = Question { want, method, fields, config: &wish.config };
         let opened = self.first_source(channel, &question).await?;
-        self.rewritten(&channel.id, &opened, wish).map(playlist_answer)
+        let text = self.rewritten(&channel.id, &opened, &wish)?;
+        Ok(playlist_answer(text, wish))
     }
 
     /// What a sealed URL leads to: another playlist, or bytes passed through. `now` is the wall
@@ -77,10 +81,11 @@ impl Delivery {
         let url = Url::parse(&sealed.url).map_err(|_| Error::Forged)?;
         let home = channel.sources.get(usize::from(sealed.source)).ok_or(Error::Forged)?;
         let only = channel.only(home.at(url), Kind::Vod);
-        if wish.path.ends_with(".m3u8") {
-            return self.fetch_playlist(&only, &wish).await;
+        match sealed.behind {
+            Behind::Playlist => self.fetch_playlist(&only, wish).await,
+            // A player that stops in the middle of a segment must not hold a connection for ever.
+            Behind::Media => self.vod(&Arc::new(only), wish, Pause::Limited).await,
         }
-        self.vod(&Arc::new(only), wish).await
     }
 
     /// Opens the seal of a path segment (its extension already off).
@@ -105,9 +110,14 @@ impl Delivery {
                 return Err(m3u8::Error::BadUri);
             }
             let url = opened.answer.url.resolve(uri).map_err(|_| m3u8::Error::BadUri)?;
-            let extension = extension(&url, role);
-            let sealed =
-                Sealed { channel: channel.to_owned(), source, expires, url: url.to_secret_text() };
+            let (behind, extension) = behind(&url, role);
+            let sealed = Sealed {
+                channel: channel.to_owned(),
+                source,
+                behind,
+                expires,
+                url: url.to_secret_text(),
+            };
             let sealed = self.seal.seal(&sealed).map_err(|_| m3u8::Error::BadUri)?;
             Ok(Some(format!("{root}s/{sealed}.{extension}")))
         });
@@ -116,6 +126,7 @@ impl Delivery {
                 m3u8::Error::NoHeader => "it is no HLS playlist",
                 m3u8::Error::NotUtf8 => "it is not UTF-8",
                 m3u8::Error::TooLong => "it has too many lines",
+                m3u8::Error::Control => "a line has a control character in it",
                 m3u8::Error::Unfinished => "an attribute is not finished",
                 m3u8::Error::BadUri => "it has a URI that cannot be followed",
             })
@@ -129,19 +140,23 @@ fn stays(uri: &str) -> bool {
     scheme.len() < uri.len() && ["data", "skd"].contains(&scheme.to_ascii_lowercase().as_str())
 }
 
-fn extension(url: &Url, role: Role) -> &'static str {
+/// What a URI leads to, and the file extension that players look for there. Whatever the tag says,
+/// a name that ends in `.m3u8` is a playlist.
+fn behind(url: &Url, role: Role) -> (Behind, &'static str) {
     let own = url.path_extension().unwrap_or_default().to_ascii_lowercase();
-    match role {
-        Role::Playlist => "m3u8",
-        Role::Segment | Role::Other => EXTENSIONS
-            .into_iter()
-            .find(|known| *known == own && own != "m3u8")
-            .unwrap_or(if role == Role::Segment { "ts" } else { "key" }),
+    if role == Role::Playlist || own == "m3u8" || own == "m3u" {
+        return (Behind::Playlist, "m3u8");
     }
+    let suggested = if role == Role::Segment { "ts" } else { "key" };
+    let known = EXTENSIONS.into_iter().find(|known| *known == own);
+    (Behind::Media, known.unwrap_or(suggested))
 }
 
-fn playlist_answer(text: String) -> Response<Body> {
-    let mut response = Response::new(Either::Left(Full::new(Bytes::from(text))));
+/// The place under the limits is held until the client has the text: a long film's is megabytes.
+fn playlist_answer(text: String, wish: Wish) -> Response<Body> {
+    wish.control.limit_patience(wish.config.limits.client_timeout);
+    let body = Held::new(Bytes::from(text), Some(wish.place));
+    let mut response = Response::new(Either::Left(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PLAYLIST);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

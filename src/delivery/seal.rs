@@ -3,7 +3,9 @@
 //!
 //! ChaCha20-Poly1305 (RFC 8439) with a random 96-bit nonce under a key drawn at start. Layout before
 //! base64url: nonce (12), then sealed: expiry in Unix seconds (4, big endian), source index (1),
-//! length of the channel's id (1), the id, the URL; then the tag (16).
+//! what is behind it (1), length of the channel's id (1), the id, the URL; then the tag (16).
+
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,17 +16,36 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// Bytes of a sealed path segment that are looked at.
 const SEALED_MAX: usize = 12 * 1024;
 
+/// What is behind a sealed URL. Sealed with it: if the client chose, it could have a playlist passed
+/// through as it is, the source's URLs and keys in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// A playlist, to be rewritten.
+    Playlist,
+    /// Bytes to pass on.
+    Media,
+}
+
 /// What a sealed URL says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// The channel that it belongs to.
     pub channel: String,
     /// Which of its sources.
     pub source: u8,
+    /// What it leads to.
+    pub behind: Behind,
     /// Unix seconds after which it is refused.
     pub expires: u32,
-    /// The upstream URL.
+    /// The upstream URL; secret.
     pub url: String,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { channel, source, behind, expires, url: _ } = self;
+        write!(f, "Sealed({channel} {source} {behind:?} until {expires})")
+    }
 }
 
 /// Seals and opens.
@@ -57,6 +78,10 @@ impl Seal {
         let mut text = Vec::with_capacity(64 + sealed.url.len());
         text.extend_from_slice(&sealed.expires.to_be_bytes());
         text.push(sealed.source);
+        text.push(match sealed.behind {
+            Behind::Playlist => 0,
+            Behind::Media => 1,
+        });
         text.push(length);
         text.extend_from_slice(sealed.channel.as_bytes());
         text.extend_from_slice(sealed.url.as_bytes());
@@ -79,11 +104,12 @@ impl Seal {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let opened: &[u8] = self.key.open_in_place(nonce, Aad::empty(), &mut rest).ok()?;
         let (expires, rest) = opened.split_first_chunk::<4>()?;
-        let (&[source, length], rest) = rest.split_first_chunk::<2>()?;
+        let (&[source, behind, length], rest) = rest.split_first_chunk::<3>()?;
         let (channel, url) = rest.split_at_checked(usize::from(length))?;
         Some(Sealed {
             channel: String::from_utf8(channel.to_vec()).ok()?,
             source,
+            behind: if behind == 0 { Behind::Playlist } else { Behind::Media },
             expires: u32::from_be_bytes(*expires),
             url: String::from_utf8(url.to_vec()).ok()?,
         })
@@ -100,6 +126,7 @@ mod tests {
         let sealed = Sealed {
             channel: "orf1".into(),
             source: 1,
+            behind: Behind::Media,
             expires: 1_800_000_000,
             url: "http://u:p@h/live/secret.m3u8?token=x".into(),
         };

@@ -206,6 +206,9 @@ impl Session {
         if self.cut.is_cancelled() {
             return End::Shutdown;
         }
+        if self.info.channel.retired.is_cancelled() {
+            return End::Reloaded;
+        }
         if self.control.timed_out() { End::ClientTimeout } else { End::ClientClosed }
     }
 }

@@ -3,23 +3,22 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 
 use crate::channel::Channel;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
+use crate::delivery::Held;
+use crate::delivery::Pause;
 use crate::delivery::Failure;
-use crate::delivery::SessionBody;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
 use crate::delivery::pipe::Extent;
-use crate::delivery::sessions::Opening;
 use crate::message::headers::end_to_end_response;
 use crate::message::headers::vod_request;
 use crate::message::range::ContentRange;
@@ -31,6 +30,7 @@ impl Delivery {
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
+        pause: Pause,
     ) -> Result<Response<Body>, Error> {
         if wish.method == Method::HEAD {
             return self.vod_head(channel, &wish).await;
@@ -38,8 +38,8 @@ impl Delivery {
         let config = Arc::clone(&wish.config);
         let fields = vod_request(&wish.headers);
         let question = Question { want: Want::File, method: Method::GET, fields, config: &config };
-        let opened = self.first_source(channel, &question).await?;
-        Ok(self.file(channel, wish, opened))
+        let opened = self.first_source(channel, &question).await.map_err(missing)?;
+        Ok(self.file(channel, wish, opened, pause))
     }
 
     /// The answer for a source that has the file.
@@ -48,6 +48,7 @@ impl Delivery {
         channel: &Arc<Channel>,
         wish: Wish,
         opened: Opened,
+        pause: Pause,
     ) -> Response<Body> {
         let head = &opened.answer.head;
         let status = head.status;
@@ -56,23 +57,15 @@ impl Delivery {
             // 304, 412, 416: the head says it all, and an error's body is not passed on.
             let mut headers = headers;
             headers.remove(CONTENT_LENGTH);
-            return answer(status, headers, Either::Left(Full::new(Bytes::new())));
+            return answer(status, headers, Either::Left(Held::empty()));
         }
-        // A film may be paused for as long as its viewer likes.
-        wish.control.wait_for_ever();
+        match pause {
+            Pause::Forever => wish.control.wait_for_ever(),
+            Pause::Limited => wish.control.limit_patience(wish.config.limits.client_timeout),
+        }
         let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);
         let silence = wish.config.failover.response_timeout;
-        let session = self.sessions.begin(Opening {
-            channel: Arc::clone(channel),
-            source: opened.source,
-            client: wish.client,
-            started: wish.started,
-            control: wish.control,
-            slot: opened.slot,
-            place: wish.place,
-            cut: self.cut.clone(),
-        });
-        let body = SessionBody::new(opened.answer.body, session, extent, silence);
+        let body = self.body(channel, wish, opened, extent, silence);
         answer(status, headers, Either::Right(body))
     }
 
@@ -88,14 +81,15 @@ impl Delivery {
             Ok(opened) => {
                 (opened.answer.head.status, end_to_end_response(&opened.answer.head.headers))
             }
-            Err(error) if is_final(&error) => return Err(error),
+            Err(error) if is_final(&error) => return Err(missing(error)),
             Err(_) => {
                 fields.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
                 let question = Question { want, method: Method::GET, fields, config };
-                whole_from_part(&self.first_source(channel, &question).await?)
+                let opened = self.first_source(channel, &question).await.map_err(missing)?;
+                whole_from_part(&opened)
             }
         };
-        Ok(answer(status, headers, Either::Left(Full::new(Bytes::new()))))
+        Ok(answer(status, headers, Either::Left(Held::empty())))
     }
 }
 
@@ -114,6 +108,19 @@ fn whole_from_part(opened: &Opened) -> (StatusCode, HeaderMap) {
     }
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     (StatusCode::OK, headers)
+}
+
+/// A file that every source says it does not have is the viewer's news, not the gateway's failure.
+fn missing(error: Error) -> Error {
+    let Error::Exhausted(attempts) = &error else {
+        return error;
+    };
+    let code = |failure: &Failure| match failure {
+        Failure::Upstream(upstream::Error::Status { code: code @ (404 | 410), .. }) => Some(*code),
+        Failure::Upstream(_) | Failure::NoSlot(_) => None,
+    };
+    let codes: Option<Vec<_>> = attempts.iter().map(|attempt| code(&attempt.failure)).collect();
+    codes.and_then(|codes| codes.last().copied()).map_or(error, Error::Missing)
 }
 
 /// Whether asking again with GET could not be answered otherwise: the file is not there, or nobody

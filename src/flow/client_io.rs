@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::flow::control::Control;
 
@@ -35,13 +36,15 @@ pub struct ClientIo {
     control: Arc<Control>,
     /// Armed when a write began to wait.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Watched while a write waits: a reload that takes the channel away.
+    ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl ClientIo {
     /// Wraps `stream`; `control` says how long a write may wait.
     #[must_use]
     pub fn new(stream: Stream, control: Arc<Control>) -> Self {
-        Self { stream, control, deadline: None }
+        Self { stream, control, deadline: None, ending: None }
     }
 
     /// Turns the outcome of a write into progress (the deadline is lifted) or a wait (it is armed,
@@ -51,9 +54,18 @@ impl ClientIo {
         cx: &mut Context<'_>,
         wrote: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.control.set_write_waits(wrote.is_pending());
         if wrote.is_ready() {
             self.deadline = None;
+            self.ending = None;
             return wrote;
+        }
+        if self.ending.is_none() {
+            let token = self.control.ending();
+            self.ending = token.map(|token| Box::pin(token.cancelled_owned()));
+        }
+        if self.ending.as_mut().is_some_and(|ending| ending.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
         }
         let Some(patience) = self.control.patience() else {
             return Poll::Pending;
@@ -121,11 +133,13 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let shut = match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        };
+        // A TLS client that reads nothing would keep its close_notify waiting for ever.
+        self.judge(cx, shut.map_ok(|()| 0)).map_ok(|_| ())
     }
 }
 

@@ -4,7 +4,10 @@
 //! share this small block of atomics instead.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 /// Shared by the wrapper of one client connection and by whoever answers on it.
 #[derive(Debug)]
@@ -14,9 +17,15 @@ pub struct Control {
     patience_ms: AtomicU64,
     /// The wrapper gave up on the client. Written once by the wrapper.
     timed_out: AtomicBool,
+    /// A write waits for the client to take bytes. Written by the wrapper at each write.
+    write_waits: AtomicBool,
     /// An answer is on its way; no further request head is let through. Set by the wrapper when
     /// it lets a head through, cleared when the answer's body is dropped.
     answering: AtomicBool,
+    /// What `patience_ms` goes back to after an answer.
+    usual_ms: u64,
+    /// Ends a write that waits. Guards one word, set when an answer begins and taken when it ends.
+    ending: Mutex<Option<CancellationToken>>,
 }
 
 impl Control {
@@ -26,7 +35,10 @@ impl Control {
         Self {
             patience_ms: AtomicU64::new(millis(patience)),
             timed_out: AtomicBool::new(false),
+            write_waits: AtomicBool::new(false),
             answering: AtomicBool::new(false),
+            usual_ms: millis(patience),
+            ending: Mutex::new(None),
         }
     }
 
@@ -58,15 +70,43 @@ impl Control {
         self.timed_out.store(true, Ordering::Relaxed);
     }
 
+    /// Whether bytes wait for the client to take them.
+    #[must_use]
+    pub fn write_waits(&self) -> bool {
+        self.write_waits.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_write_waits(&self, waits: bool) {
+        self.write_waits.store(waits, Ordering::Relaxed);
+    }
+
     /// Whether an answer is on its way.
     #[must_use]
     pub fn answering(&self) -> bool {
         self.answering.load(Ordering::Acquire)
     }
 
-    /// Marks the beginning or the end of an answer.
-    pub fn set_answering(&self, answering: bool) {
-        self.answering.store(answering, Ordering::Release);
+    /// A request head was let through: its answer begins.
+    pub fn begin_answer(&self) {
+        self.answering.store(true, Ordering::Release);
+    }
+
+    /// The answer is over: patience is what it was, and nothing ends the connection from outside.
+    pub fn end_answer(&self) {
+        self.patience_ms.store(self.usual_ms, Ordering::Relaxed);
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.answering.store(false, Ordering::Release);
+    }
+
+    /// From now on `token` ends the connection even while its client reads nothing: hyper does not
+    /// ask a body for bytes then, so the body could not.
+    pub fn end_with(&self, token: CancellationToken) {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
+    /// The token of the running answer.
+    pub(crate) fn ending(&self) -> Option<CancellationToken> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -1,11 +1,15 @@
-//! The accept loop: a place is taken before a connection is, errors are counted, backed off and
-//! survived, and a full house still answers.
+//! The accept loop: nothing is accepted that could not be answered, errors are counted, backed off
+//! and survived, and a full house still answers.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Span;
 
 use crate::flow::ClientIo;
 use crate::flow::Control;
@@ -21,43 +25,88 @@ use crate::metrics::Presence;
 
 /// Connections taken beyond the limit at one time, only to be told 503. When these are in use too,
 /// accepting waits and the kernel's queue holds the rest.
-const REFUSALS: usize = 16;
+const REFUSALS: usize = 64;
 
 /// The first and the longest wait after a failed accept (no descriptors, no memory).
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// What a client beyond the limit is told, whatever it asks for; its request is not read.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
+    Content-Length: 105\r\nRetry-After: 3\r\nCache-Control: no-store\r\n\
+    Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n\
+    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"all connections are in use\"}\r\n";
+
+/// How long a refused client's request is read and thrown away, so that our answer arrives.
+const REFUSAL_LINGER: Duration = Duration::from_millis(250);
 
 /// Places for client connections.
 #[derive(Clone, Debug)]
 pub struct Gate {
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    /// Connections of each address. Guards the counts; held to change one.
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// All places.
+    all: usize,
+    /// Places that one address may have once half of all are taken.
+    per_address: usize,
+}
+
+/// A place of a connection; free again when dropped.
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    address: IpAddr,
 }
 
 impl Gate {
-    /// A gate for so many connections at a time.
+    /// A gate for so many connections at a time. While half of them are free an address may have as
+    /// many as it likes; from then on only `per_address`, so that no single one can take them all.
     #[must_use]
-    pub fn new(connections: usize) -> Self {
-        let places = connections.min(Semaphore::MAX_PERMITS);
+    pub fn new(connections: usize, per_address: usize) -> Self {
+        let all = connections.min(Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            places: Arc::new(Semaphore::new(all)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            addresses: Arc::default(),
+            all,
+            per_address,
         }
     }
 
-    /// Takes a place, or one of the few for telling a client that there is none. Cancel safe.
-    async fn enter(&self) -> (OwnedSemaphorePermit, bool) {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return (place, false);
+    /// Waits until a connection can be served or at least refused. Cancel safe.
+    async fn opens(&self) {
+        // The permit is given back at once: what matters is that there is one. The accept loop is
+        // the only one who takes permits of its gate, so it is still there after accept.
+        tokio::select! {
+            _ = self.places.acquire() => {}
+            _ = self.refusals.acquire() => {}
         }
-        let taken = tokio::select! {
-            biased;
-            place = Arc::clone(&self.places).acquire_owned() => (place, false),
-            refusal = Arc::clone(&self.refusals).acquire_owned() => (refusal, true),
-        };
-        match taken {
-            (Ok(permit), over_limit) => (permit, over_limit),
-            // The semaphores are never closed; if one were, nothing more is accepted.
-            (Err(_), _) => std::future::pending().await,
+    }
+
+    /// A place for a connection from `address`, if it may have one.
+    fn enter(&self, address: IpAddr) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let crowded = self.places.available_permits() < self.all / 2;
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = addresses.entry(address).or_default();
+        if crowded && *here >= self.per_address {
+            return None;
+        }
+        *here += 1;
+        Some(Place { _permit: permit, addresses: Arc::clone(&self.addresses), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = addresses.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                addresses.remove(&self.address);
+            }
         }
     }
 }
@@ -102,13 +151,17 @@ impl Acceptor {
                 accepted = self.accept(&listener) => accepted,
             };
             match accepted {
-                Ok((place, over_limit, stream, peer)) => {
+                Ok((stream, peer)) => {
                     backoff = BACKOFF.0;
+                    self.metrics.accepted(self.port);
                     let (me, tls, serve) = (self.clone(), tls.clone(), serve.clone());
-                    self.tasks.spawn(tracing::Span::current(), async move {
-                        let _place = place;
-                        me.serve(stream, peer, over_limit, tls, serve).await;
-                    });
+                    match self.gate.enter(peer.ip) {
+                        Some(place) => self.tasks.spawn(Span::current(), async move {
+                            let _place = place;
+                            me.serve(stream, peer, tls, serve).await;
+                        }),
+                        None => self.refuse(stream, tls.is_some()),
+                    }
                 }
                 Err(error) if is_of_the_connection(&error) => self.metrics.accept_error(),
                 Err(error) => {
@@ -121,23 +174,40 @@ impl Acceptor {
         }
     }
 
-    async fn accept(
-        &self,
-        listener: &Listener,
-    ) -> io::Result<(OwnedSemaphorePermit, bool, Stream, Peer)> {
-        let (place, over_limit) = self.gate.enter().await;
-        let (stream, peer) = listener.accept().await?;
-        Ok((place, over_limit, stream, peer))
+    async fn accept(&self, listener: &Listener) -> io::Result<(Stream, Peer)> {
+        self.gate.opens().await;
+        listener.accept().await
     }
 
-    async fn serve<F, S>(
-        &self,
-        stream: Stream,
-        peer: Peer,
-        over_limit: bool,
-        tls: Option<Tls>,
-        serve: S,
-    ) where
+    /// Tells a client that there is no room, in a task that lives for a moment; when there are too
+    /// many of those the connection is just closed.
+    fn refuse(&self, stream: Stream, secure: bool) {
+        let Ok(refusal) = Arc::clone(&self.gate.refusals).try_acquire_owned() else {
+            return;
+        };
+        if secure {
+            // Without a handshake nothing can be said.
+            return;
+        }
+        let control = Arc::new(Control::new(REFUSAL_LINGER));
+        let mut io = ClientIo::new(stream, control);
+        self.tasks.spawn(Span::current(), async move {
+            let _refusal = refusal;
+            let told = async {
+                io.write_all(REFUSAL).await?;
+                io.shutdown().await?;
+                let mut scratch = [0; 1024];
+                while io.read(&mut scratch).await? > 0 {}
+                io::Result::Ok(())
+            };
+            if let Ok(Err(error)) = tokio::time::timeout(REFUSAL_LINGER, told).await {
+                tracing::debug!(%error, "a refused client did not listen");
+            }
+        });
+    }
+
+    async fn serve<F, S>(&self, stream: Stream, peer: Peer, tls: Option<Tls>, serve: S)
+    where
         S: Fn(Accepted) -> F,
         F: Future<Output = ()>,
     {
@@ -152,7 +222,7 @@ impl Acceptor {
         };
         let control = Arc::new(Control::new(self.patience));
         let io = ClientIo::new(stream, Arc::clone(&control));
-        let info = Arc::new(ConnectionInfo { peer, tls: secure, over_limit, control });
+        let info = Arc::new(ConnectionInfo { peer, tls: secure, control });
         serve(Accepted { io, info }).await;
     }
 }
@@ -167,4 +237,31 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | Kind::ConnectionRefused
             | Kind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_one_whole_answer() {
+        let text = String::from_utf8(REFUSAL.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+
+    #[test]
+    fn one_address_cannot_take_every_place() {
+        let gate = Gate::new(10, 2);
+        let (a, b) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let mut held: Vec<_> = (0..10).filter_map(|_| gate.enter(a)).collect();
+        assert_eq!(held.len(), 5, "half of them, then no more");
+        let others: Vec<_> = (0..5).filter_map(|_| gate.enter(b)).collect();
+        assert_eq!(others.len(), 2);
+        held.clear();
+        drop(others);
+        assert!(gate.enter(a).is_some());
+        assert!(gate.addresses.lock().unwrap().is_empty());
+    }
 }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,6 +22,9 @@ use crate::listen::guard::Guard;
 use crate::listen::socket::Peer;
 use crate::message::request_head::Limits;
 
+/// Whatever ends a body early.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What a handler knows of the connection that a request came on.
 #[derive(Debug)]
 pub struct ConnectionInfo {
@@ -28,8 +32,6 @@ pub struct ConnectionInfo {
     pub peer: Peer,
     /// Whether the client speaks TLS to us.
     pub tls: bool,
-    /// The connection was taken over the limit only to be told so.
-    pub over_limit: bool,
     /// Patience and other words for the socket beneath hyper.
     pub control: Arc<Control>,
 }
@@ -37,9 +39,7 @@ pub struct ConnectionInfo {
 /// Answers requests; one for the media listener, one for the admin listener.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// The body of its answers.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Send
-        + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 
     /// Answers one request. Dropped when the client goes away.
     fn handle(
@@ -75,8 +75,13 @@ pub async fn serve<H: Handler>(
     let service = service_fn(move |request| {
         let (handler, info, control) = (handler.clone(), Arc::clone(&info), Arc::clone(&control));
         async move {
-            let answer = handler.handle(request, info).await;
-            Ok::<_, Infallible>(answer.map(|body| Answering { body: Box::pin(body), control }))
+            let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+            let mut answer = handler.handle(request, info).await;
+            if chunked {
+                // The guard does not follow chunks, so it cannot judge what comes behind them.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, control)))
         }
     });
     let mut builder = http1::Builder::new();
@@ -107,32 +112,56 @@ pub async fn serve<H: Handler>(
 
 /// An answer's body that tells the guard when the answer is over.
 struct Answering<B> {
-    body: Pin<Box<B>>,
+    /// None once it was cut short: what it holds is freed then, whenever the client reads on.
+    body: Option<Pin<Box<B>>>,
     control: Arc<Control>,
+    /// Why the body was cut short, until hyper is told.
+    cut: Option<BoxError>,
 }
 
-impl<B: Body> Body for Answering<B> {
+impl<B> Answering<B> {
+    fn new(body: B, control: Arc<Control>) -> Self {
+        Self { body: Some(Box::pin(body)), control, cut: None }
+    }
+}
+
+impl<B: Body<Error: Into<BoxError>>> Body for Answering<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.body.as_mut().poll_frame(cx)
+        let me = &mut *self;
+        if let Some(body) = &mut me.body {
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Err(cut))) => me.cut = Some(cut.into()),
+                frame => return frame.map_err(Into::into),
+            }
+            me.body = None;
+            // hyper throws away what it has not written yet when a body fails, so it learns of it
+            // one wake-up later, having written, or when the client takes bytes again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if me.control.write_waits() {
+            return Poll::Pending;
+        }
+        Poll::Ready(me.cut.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_some_and(|body| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, |body| body.size_hint())
     }
 }
 
 impl<B> Drop for Answering<B> {
     fn drop(&mut self) {
-        self.control.set_answering(false);
+        self.control.end_answer();
     }
 }

@@ -28,9 +28,13 @@ use crate::message::request_head::{BodyLength, HeadScanner, Limits, Scan};
 /// The method of the synthetic request that stands for a refused head.
 pub const REJECTED: &str = "WEIR-REJECTED";
 
-/// How long a refused client's remaining bytes are read and thrown away, so that the kernel sends
-/// it our answer and a FIN, not a reset that destroys the answer (RFC 9112 9.6).
+/// How long the remaining bytes of a client that was refused, or whose body nobody wants, are read
+/// and thrown away, so that the kernel sends it our answer and a FIN, not a reset that destroys the
+/// answer (RFC 9112 9.6).
 const LINGER: Duration = Duration::from_millis(500);
+
+/// Room made for each read of heads.
+const READ_AHEAD: usize = 2048;
 
 /// What the next byte from the client belongs to.
 #[derive(Debug)]
@@ -57,7 +61,7 @@ pub struct Guard {
     limits: Limits,
     /// A head was refused: nothing more is read from this client.
     refused: bool,
-    /// Armed when a refused client's connection begins to close.
+    /// Armed when the connection closes although its client may still be sending.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
@@ -78,7 +82,7 @@ impl Guard {
         }
     }
 
-    /// Reads and forgets what a refused client still sends, until it closes or [`LINGER`] is over.
+    /// Reads and forgets what a client still sends, until it closes or [`LINGER`] is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline =
             self.linger.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
@@ -117,9 +121,9 @@ impl Guard {
             Ok(Scan::Complete { length, body }) => {
                 self.scanner = HeadScanner::new(self.limits);
                 self.passed = length;
-                self.control.set_answering(true);
+                self.control.begin_answer();
                 self.expect = match body {
-                    BodyLength::None => Expect::Head,
+                    BodyLength::None | BodyLength::Length(0) => Expect::Head,
                     BodyLength::Length(length) => Expect::Body(length),
                     BodyLength::Chunked => Expect::Rest,
                 };
@@ -129,7 +133,7 @@ impl Guard {
                 let head = format!("{REJECTED} /{code} HTTP/1.1\r\nConnection: close\r\n\r\n");
                 self.buffer = BytesMut::from(head.as_bytes());
                 self.passed = self.buffer.len();
-                self.control.set_answering(true);
+                self.control.begin_answer();
                 self.expect = Expect::Rest;
                 self.refused = true;
             }
@@ -143,10 +147,6 @@ impl Guard {
         cursor.put_slice(now);
         self.buffer.advance(count);
         self.passed -= count;
-        if self.buffer.is_empty() {
-            // An idle connection keeps no buffer.
-            self.buffer = BytesMut::new();
-        }
     }
 }
 
@@ -174,7 +174,14 @@ impl Read for Guard {
                 // gets here: it is cut, as its FIN could not be seen any more.
                 return Poll::Ready(Err(io::Error::other("too much sent ahead")));
             }
-            let read = ready!(poll_read_buf(Pin::new(me.io.inner_mut()), cx, &mut me.buffer))?;
+            // A player's head in one call.
+            me.buffer.reserve(READ_AHEAD);
+            let read = poll_read_buf(Pin::new(me.io.inner_mut()), cx, &mut me.buffer);
+            if read.is_pending() && me.buffer.is_empty() {
+                // An idle connection keeps no buffer.
+                me.buffer = BytesMut::new();
+            }
+            let read = ready!(read)?;
             if read == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -211,7 +218,8 @@ impl Write for Guard {
         if self.linger.is_none() {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
         }
-        if self.refused {
+        // After a refused head, or an answer that did not wait for the request's body.
+        if self.refused || !matches!(self.expect, Expect::Head) {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

@@ -1,5 +1,6 @@
 //! One bound listener, TCP or Unix, and the options its connections get.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
@@ -78,6 +79,23 @@ impl Listener {
     }
 }
 
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => write!(f, "{address}"),
+                Err(_) => f.write_str("tcp"),
+            },
+            Self::Unix(listener, _) => match listener.local_addr() {
+                Ok(address) => {
+                    write!(f, "unix:{}", address.as_pathname().unwrap_or(Path::new("")).display())
+                }
+                Err(_) => f.write_str("unix"),
+            },
+        }
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix(_, Some(path)) = self
@@ -102,8 +120,15 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Bytes that may wait in the kernel beyond those on their way to the client. Without it a socket
+/// whose buffer has grown to megabytes takes no byte until a third of it has drained, and a client
+/// that reads slowly would look like one that reads nothing.
+#[cfg(target_os = "linux")]
+const UNSENT_MAX: u32 = 128 * 1024;
+
 /// No delay for the short packets of heads and chunks; keep-alive so that a client that vanished
-/// without a word while nothing was sent is noticed within two minutes.
+/// without a word while nothing was sent is noticed within two minutes; a short queue of what is not
+/// sent yet.
 fn set_options(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(60))
@@ -111,6 +136,8 @@ fn set_options(stream: &TcpStream) {
         .with_retries(4);
     let socket = SockRef::from(stream);
     let set = stream.set_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&keepalive));
+    #[cfg(target_os = "linux")]
+    let set = set.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MAX));
     if let Err(error) = set {
         // The client has gone already; reading will say so.
         tracing::debug!(%error, "cannot set a connection's options");
@@ -127,8 +154,9 @@ fn remove_dead_socket(path: &Path) -> io::Result<()> {
             "a file that is no socket is there",
         ));
     }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"));
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Err(error) => Err(error),
     }
-    std::fs::remove_file(path)
 }

@@ -31,6 +31,9 @@ pub enum Error {
     /// More than [`LINES_MAX`] lines.
     #[error("too many lines")]
     TooLong,
+    /// A carriage return or NUL within a line, where readers disagree on what the line is.
+    #[error("a control character within a line")]
+    Control,
     /// A quoted attribute without its closing quote.
     #[error("an unfinished attribute")]
     Unfinished,
@@ -40,7 +43,7 @@ pub enum Error {
 }
 
 /// Rewrites every URI of `playlist` through `map`, which answers `None` for a URI that is to stay
-/// (data:, a DRM scheme).
+/// (data:, a DRM scheme). A byte order mark, which 8216 section 4.1 forbids, is dropped.
 ///
 /// # Errors
 /// See [`Error`]; whatever `map` refuses is an error too.
@@ -49,6 +52,7 @@ pub fn rewrite(
     mut map: impl FnMut(&str, Role) -> Result<Option<String>, Error>,
 ) -> Result<String, Error> {
     let text = std::str::from_utf8(playlist).map_err(|_| Error::NotUtf8)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if !is_playlist(text) {
         return Err(Error::NoHeader);
     }
@@ -60,12 +64,15 @@ pub fn rewrite(
         }
         let content = line.trim_end_matches(['\r', '\n', ' ', '\t']);
         let ending = line.strip_prefix(content).unwrap_or_default();
+        if content.contains(['\r', '\0']) {
+            return Err(Error::Control);
+        }
         if content.starts_with("#EXT") {
             if content.starts_with("#EXT-X-STREAM-INF") {
                 next = Role::Playlist;
             }
             rewrite_tag(content, &mut output, &mut map)?;
-        } else if content.is_empty() || content.starts_with('#') || content == "\u{feff}" {
+        } else if content.is_empty() || content.starts_with('#') {
             output.push_str(content);
         } else {
             let mapped = map(content, next)?;
@@ -77,10 +84,9 @@ pub fn rewrite(
     Ok(output)
 }
 
-/// Whether the text begins as an HLS playlist must (after a byte order mark).
+/// Whether the text begins as an HLS playlist must.
 fn is_playlist(text: &str) -> bool {
-    let first = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
-    first.trim_end() == "#EXTM3U"
+    text.lines().next().unwrap_or_default().trim_end() == "#EXTM3U"
 }
 
 /// Copies a tag, its URI attributes mapped.
@@ -106,6 +112,8 @@ fn rewrite_tag(
         output.push_str(before);
         output.push('"');
         let attribute = before.trim_end_matches('=').rsplit([',', ' ']).next().unwrap_or_default();
+        // What an interstitial plays is a playlist (8216bis appendix D).
+        let role = if attribute == "X-ASSET-URI" { Role::Playlist } else { role };
         let mapped = if before.ends_with('=') && URI_ATTRIBUTES.contains(&attribute) {
             map(value, role)?
         } else {
@@ -141,7 +149,7 @@ mod tests {
             #EXT-X-UNKNOWN:URI=\"u\",NAME=\"URI=\"\r\n\
             #EXTINF:4.0,Title, with \"quotes\"\r\nseg-1.ts?x=1 \r\n\
             #EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"avc1\"\r\n//host/v.m3u8";
-        let expected = "\u{feff}#EXTM3U\r\n#EXT-X-VERSION:7\r\n# a comment http://x/\r\n\r\n\
+        let expected = "#EXTM3U\r\n#EXT-X-VERSION:7\r\n# a comment http://x/\r\n\r\n\
             #EXT-X-KEY:METHOD=AES-128,URI=\"<Other key?a=1,b>\",IV=0x01\r\n\
             #EXT-X-KEY:METHOD=X,URI=\"data:text/plain;base64,AA==\"\r\n\
             #EXT-X-MAP:URI=\"<Segment init.mp4>\",BYTERANGE=\"10@0\"\r\n\
@@ -157,6 +165,9 @@ mod tests {
         assert_eq!(rewrite(b"#EXTM3U8\n", tagged), Err(Error::NoHeader));
         assert_eq!(rewrite(b"#EXTM3U\n\xff\xfe\n", tagged), Err(Error::NotUtf8));
         assert_eq!(rewrite(b"#EXTM3U\n#EXT-X-KEY:URI=\"x\n", tagged), Err(Error::Unfinished));
+        for text in ["#EXTM3U\n#EXTINF:4,\rx.ts\n", "#EXTM3U\nx\ry.ts\n", "#EXTM3U\n\0x.ts\n"] {
+            assert_eq!(rewrite(text.as_bytes(), tagged), Err(Error::Control), "{text:?}");
+        }
     }
 
     proptest! {

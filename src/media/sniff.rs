@@ -90,6 +90,9 @@ pub fn sniff(bytes: &[u8], ended: bool) -> Verdict {
     if let Some(found) = magic(bytes) {
         return Verdict::Media(found);
     }
+    if is_image(bytes) {
+        return Verdict::NotMedia("an image");
+    }
     match transport_stream(bytes, ended) {
         Some(true) => return Verdict::Media(Container::MpegTs),
         Some(false) => {}
@@ -103,6 +106,24 @@ pub fn sniff(bytes: &[u8], ended: bool) -> Verdict {
     } else {
         Verdict::Media(Container::Unknown)
     }
+}
+
+/// Whether the beginning of a file shows that it is none, but a page or a list sent in its place.
+/// Stricter than [`sniff`]: a file may be of any kind, a key of sixteen bytes too.
+#[must_use]
+pub fn impostor(bytes: &[u8], media_type: Option<&str>) -> Option<&'static str> {
+    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let starts = |word: &[u8]| {
+        body.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    if starts(b"#EXTM3U") {
+        return Some("a playlist");
+    }
+    if [&b"<!doctype html"[..], b"<html", b"<head", b"<body"].into_iter().any(starts) {
+        return Some("an HTML page");
+    }
+    let json = media_type.is_some_and(|given| given.ends_with("json"));
+    (json && (starts(b"{") || starts(b"["))).then_some("a JSON document")
 }
 
 /// Whether this is a transport stream, wherever in a packet it starts; `None` until that is clear.
@@ -137,7 +158,7 @@ fn magic(bytes: &[u8]) -> Option<Container> {
     let found = match bytes {
         _ if at(4, b"ftyp") || at(4, b"moov") || at(4, b"styp") || at(4, b"moof") => Container::Mp4,
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Container::Matroska,
-        _ if at(0, b"RIFF") => Container::Riff,
+        _ if at(0, b"RIFF") && !at(8, b"WEBP") => Container::Riff,
         _ if at(0, b"OggS") => Container::Ogg,
         _ if at(0, b"fLaC") => Container::Flac,
         _ if at(0, b"FLV\x01") => Container::Flv,
@@ -151,6 +172,12 @@ fn magic(bytes: &[u8]) -> Option<Container> {
         _ => return None,
     };
     Some(found)
+}
+
+/// JPEG, PNG, GIF, WebP: what an "offline" notice often is.
+fn is_image(bytes: &[u8]) -> bool {
+    let webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    webp || [&b"\xff\xd8\xff"[..], b"\x89PNG", b"GIF8"].into_iter().any(|magic| bytes.starts_with(magic))
 }
 
 /// Recognises what is sent instead of media: text of one kind or another.
@@ -230,6 +257,22 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(sniff(bytes, true), Verdict::NotMedia(expected));
         }
+    }
+
+    #[test]
+    fn a_file_is_any_bytes_but_a_page_or_a_list() {
+        let cases: [(&[u8], Option<&str>, Option<&str>); 6] = [
+            (b"<!DOCTYPE html>", None, Some("an HTML page")),
+            (b"#EXTM3U\n", Some("video/mp2t"), Some("a playlist")),
+            (b"{\"error\":1}", Some("application/json"), Some("a JSON document")),
+            (b"{\"error\":1}", None, None),
+            (b"<0123456789abcde", Some("text/html"), None),
+            (b"plain bytes", Some("text/plain"), None),
+        ];
+        for (bytes, media_type, expected) in cases {
+            assert_eq!(impostor(bytes, media_type), expected);
+        }
+        assert_eq!(sniff(b"\xff\xd8\xff\xe0\0\x10JFIF", false), Verdict::NotMedia("an image"));
     }
 
     #[test]

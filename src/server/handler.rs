@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -19,12 +19,14 @@ use crate::channel::service_ref::ServiceRef;
 use crate::delivery;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
+use crate::delivery::Held;
 use crate::delivery::Wish;
 use crate::listen::ConnectionInfo;
 use crate::listen::Handler;
 use crate::listen::guard;
 use crate::message::forwarded::client_address;
 use crate::message::headers;
+use crate::message::percent;
 use crate::message::query;
 use crate::metrics::Metrics;
 use crate::metrics::Port;
@@ -62,8 +64,8 @@ struct Asked<'a> {
     client: IpAddr,
     /// The raw query without weir's token.
     query: Option<String>,
-    /// The token that stood in the path.
-    path_token: Option<&'a str>,
+    /// The token that stood in the path or in the query, as it may stand in a path.
+    url_token: Option<String>,
     started: Instant,
 }
 
@@ -87,10 +89,8 @@ impl Server {
         let started = Instant::now();
         let route = route(request.uri().path());
         if request.method().as_str() == guard::REJECTED {
-            return Err(Problem::rejected(request.uri().path().trim_start_matches('/')));
-        }
-        if info.over_limit {
-            return Err(Problem::over_limit());
+            let code = request.uri().path().trim_start_matches('/');
+            return Err(Problem::rejected(code, ALLOWED));
         }
         let catalog = self.0.catalogs.current();
         let config = catalog.config();
@@ -109,7 +109,10 @@ impl Server {
         if request.method() == Method::OPTIONS {
             return Ok(preflight());
         }
+        // Without tokens of ours a `token` in the query is the receiver's.
+        let ours = !config.access.tokens.is_empty();
         let (token, query) = match request.uri().query() {
+            Some(query) if !ours => (None, Some(query.to_owned())),
             Some(query) => {
                 let (token, rest) = query::take(query, "token");
                 (token, Some(rest.into_owned()).filter(|rest| !rest.is_empty()))
@@ -118,7 +121,9 @@ impl Server {
         };
         // A sealed URL is a key in itself: it was made for a client that had a token.
         let sealed = matches!(route.target, Target::Sealed(_));
-        match auth::judge(&config.access, route.token, token.as_deref(), request.headers()) {
+        let path_token = route.token.and_then(percent::decode_text);
+        let in_path = path_token.as_deref().or(route.token);
+        match auth::judge(&config.access, in_path, token.as_deref(), request.headers()) {
             _ if sealed => {}
             auth::Verdict::Allowed => {}
             auth::Verdict::Missing => return Err(Problem::token_missing()),
@@ -126,8 +131,8 @@ impl Server {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "this access token is not known"));
             }
         }
-        let path_token = route.token;
-        let asked = Asked { request, info, catalog, client, query, path_token, started };
+        let url_token = in_path.or(token.as_deref()).map(path_segment);
+        let asked = Asked { request, info, catalog, client, query, url_token, started };
         self.dispatch(&asked, route.target).await
     }
 
@@ -248,7 +253,7 @@ impl Handler for Server {
         };
         headers::apply_cors(response.headers_mut());
         self.0.metrics.http_request(Port::Stream, response.status().as_u16());
-        tracing::debug!(client = %info.peer.ip, status = response.status().as_u16(), "answered");
+        tracing::debug!(peer = %info.peer.ip, status = response.status().as_u16(), "answered");
         response
     }
 }
@@ -280,6 +285,8 @@ fn check_format(channel: &Channel, format: Option<&str>) -> Result<(), Problem> 
     let hls = channel.kind() == Some(Kind::Hls);
     match format {
         None | Some("auto") => Ok(()),
+        // What it is shows when a source has answered.
+        Some("ts" | "hls") if channel.kind().is_none() => Ok(()),
         Some("ts") if !hls => Ok(()),
         Some("hls") if hls => Ok(()),
         Some("ts" | "hls" | "hls-fmp4" | "dash") => {
@@ -296,12 +303,13 @@ fn check_format(channel: &Channel, format: Option<&str>) -> Result<(), Problem> 
 /// Logs, once, that a client got no stream.
 fn undelivered(channel: &Channel, asked: &Asked<'_>, error: &delivery::Error) -> Problem {
     let problem = Problem::undelivered(error);
-    tracing::error!(
-        channel = %channel.id,
-        client = %asked.client,
-        status = problem.status().as_u16(),
-        "no stream for a client: {error}"
-    );
+    let (channel, client, status) = (&channel.id, asked.client, problem.status().as_u16());
+    // What a client can bring about by asking is no business of the operator's.
+    if matches!(error, delivery::Error::Exhausted(_) | delivery::Error::Playlist(_)) {
+        tracing::error!(%channel, %client, status, "no stream for a client: {error}");
+    } else {
+        tracing::debug!(%channel, %client, status, "no stream for a client: {error}");
+    }
     problem
 }
 
@@ -315,15 +323,22 @@ fn playlist(asked: &Asked<'_>) -> Response<Body> {
         local: asked.info.peer.local,
     };
     let mut base = base(&arrival);
-    // A list that was fetched with a token in its path leads to URLs with the same token.
-    if let Some(token) = asked.path_token {
+    // A list that was fetched with a token in its URL leads to URLs with the same token.
+    if let Some(token) = &asked.url_token {
         base = format!("{base}/t/{token}");
     }
     text("audio/x-mpegurl; charset=utf-8", m3u::list(&asked.catalog, &base))
 }
 
+/// `text` as one segment of a path.
+fn path_segment(text: &str) -> String {
+    let mut segment = String::new();
+    percent::encode_into(text.as_bytes(), percent::is_unreserved, &mut segment);
+    segment
+}
+
 fn text(media_type: &'static str, text: String) -> Response<Body> {
-    let mut response = Response::new(Either::Left(Full::new(Bytes::from(text))));
+    let mut response = Response::new(Either::Left(Held::new(Bytes::from(text), None)));
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -331,7 +346,7 @@ fn text(media_type: &'static str, text: String) -> Response<Body> {
 }
 
 fn preflight() -> Response<Body> {
-    let mut response = Response::new(Either::Left(Full::new(Bytes::new())));
+    let mut response = Response::new(Either::Left(Held::empty()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let fields: &mut HeaderMap = response.headers_mut();
     fields.insert(http::header::ALLOW, HeaderValue::from_static(ALLOWED));

@@ -13,7 +13,8 @@ use governor::{Quota, RateLimiter};
 
 use crate::config;
 
-/// Addresses whose rate is remembered; beyond it those that have been quiet are forgotten first.
+/// Addresses whose rate is remembered; beyond it those that have been quiet are forgotten, and when
+/// none is quiet requests are refused.
 const ADDRESSES_MAX: usize = 16_384;
 
 /// Why no place is free.
@@ -104,8 +105,12 @@ impl Rates {
     pub(super) fn allows(&self, address: IpAddr) -> bool {
         let current = self.0.load();
         let (_, limiter) = &**current;
-        if limiter.len() > ADDRESSES_MAX {
+        if limiter.len() >= ADDRESSES_MAX {
             limiter.retain_recent();
+            if limiter.len() >= ADDRESSES_MAX {
+                // So many addresses within one second are an attack: nobody new is let in.
+                return false;
+            }
         }
         limiter.check_key(&network(address)).is_ok()
     }

@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use serde_json::json;
 
 use crate::delivery;
 use crate::delivery::Attempt;
 use crate::delivery::Body;
 use crate::delivery::Failure;
+use crate::delivery::Held;
 use crate::message::request_head::Reject;
 use crate::server::limits::Full as NoPlace;
 use crate::upstream;
@@ -62,13 +63,16 @@ impl Problem {
         Self { allow: Some(allowed), close: true, ..Self::new(status, detail) }
     }
 
-    /// A request head that was refused before it became a request.
-    pub(super) fn rejected(code: &str) -> Self {
+    /// A request head that was refused before it became a request (`allowed`: the methods that this
+    /// listener knows).
+    pub(super) fn rejected(code: &str, allowed: &'static str) -> Self {
         let reject = Reject::from_code(code);
         let status = reject.as_ref().and_then(|reject| StatusCode::from_u16(reject.status()).ok());
         let detail =
             reject.map_or_else(|| "malformed request".to_owned(), |reject| reject.to_string());
-        Self { close: true, ..Self::new(status.unwrap_or(StatusCode::BAD_REQUEST), detail) }
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        let allow = (status == StatusCode::METHOD_NOT_ALLOWED).then_some(allowed);
+        Self { allow, close: true, ..Self::new(status, detail) }
     }
 
     /// A request body where none belongs.
@@ -104,11 +108,6 @@ impl Problem {
         }
     }
 
-    /// The connection was taken only to say that there is no room.
-    pub(super) fn over_limit() -> Self {
-        Self { close: true, ..Self::full(NoPlace::Everywhere) }
-    }
-
     /// Too many requests.
     pub(super) fn too_fast() -> Self {
         Self {
@@ -128,6 +127,8 @@ impl Problem {
             Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,
             Cause::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Cause::Playlist(_) => StatusCode::BAD_GATEWAY,
+            Cause::Missing(410) => StatusCode::GONE,
+            Cause::Missing(_) => StatusCode::NOT_FOUND,
             Cause::Forged => StatusCode::FORBIDDEN,
             Cause::Expired => StatusCode::GONE,
         };
@@ -156,7 +157,7 @@ impl Problem {
             fields.insert("channel".to_owned(), channel.into());
         }
         let body = Bytes::from(format!("{document}\n"));
-        let mut response = Response::new(Either::Left(Full::new(body)));
+        let mut response = Response::new(Either::Left(Held::new(body, None)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -177,18 +178,12 @@ impl Problem {
     }
 }
 
-/// The status for "no source can be played": a missing file is the viewer's news, a limit may pass,
-/// a silence is a timeout, and everything else is a bad gateway.
+/// The status for "no source can be played": a limit may pass, a silence is a timeout, and everything
+/// else is a bad gateway.
 fn exhausted(attempts: &[Attempt]) -> StatusCode {
     let all = |test: fn(&Failure) -> bool| attempts.iter().all(|attempt| test(&attempt.failure));
     let any = |test: fn(&Failure) -> bool| attempts.iter().any(|attempt| test(&attempt.failure));
-    if all(|failure| code(failure) == Some(404)) {
-        return StatusCode::NOT_FOUND;
-    }
-    if all(|failure| matches!(code(failure), Some(404 | 410))) {
-        return StatusCode::GONE;
-    }
-    if any(is_limit) {
+    if any(is_limit) || any(is_ours) {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     if all(|failure| matches!(failure, Failure::Upstream(error) if error.is_timeout())) {
@@ -197,11 +192,8 @@ fn exhausted(attempts: &[Attempt]) -> StatusCode {
     StatusCode::BAD_GATEWAY
 }
 
-fn code(failure: &Failure) -> Option<u16> {
-    match failure {
-        Failure::Upstream(upstream::Error::Status { code, .. }) => Some(*code),
-        _ => None,
-    }
+fn is_ours(failure: &Failure) -> bool {
+    matches!(failure, Failure::Upstream(upstream::Error::NoResources))
 }
 
 fn is_limit(failure: &Failure) -> bool {
@@ -228,8 +220,8 @@ mod tests {
             (vec![upstream::Error::Refused.into()], 502),
             (vec![status(401)], 502),
             (vec![status(403)], 502),
-            (vec![status(404)], 404),
-            (vec![status(404), status(410)], 410),
+            (vec![status(404)], 502),
+            (vec![status(410)], 502),
             (vec![status(404), upstream::Error::Refused.into()], 502),
             (vec![status(500)], 502),
             (vec![timeout()], 504),

@@ -19,7 +19,8 @@ pub(crate) type Driver = Pin<Box<Connection<HeadFilter, Empty<Bytes>>>>;
 
 /// Bytes of one answer, in order. Dropping it closes the upstream connection.
 ///
-/// Memory: hyper's read buffer (32 KiB) plus one frame of at most that size.
+/// Memory: hyper's read buffer (32 KiB); each frame handed on keeps the buffer that it was read into
+/// alive until the client has taken it.
 pub struct UpstreamBody {
     /// Moves bytes from the socket to `incoming`; `None` once the connection has ended.
     driver: Option<Driver>,

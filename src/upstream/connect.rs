@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -56,7 +57,7 @@ pub async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
                     false
                 }
                 Poll::Ready(Err(error)) => {
-                    last = Some(error.kind());
+                    last = Some(error);
                     false
                 }
             });
@@ -64,7 +65,7 @@ pub async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
                 return Poll::Ready(Ok(stream));
             }
             if attempts.is_empty() && left.len() == 0 {
-                return Poll::Ready(Err(failure(last)));
+                return Poll::Ready(Err(failure(last.take())));
             }
             if attempts.len() == before {
                 return Poll::Pending;
@@ -90,11 +91,17 @@ pub fn set_options(stream: &TcpStream) {
     }
 }
 
-fn failure(kind: Option<io::ErrorKind>) -> Error {
-    match kind {
-        Some(io::ErrorKind::ConnectionRefused) => Error::Refused,
-        Some(kind) => Error::Unreachable(kind),
-        None => Error::Resolve("no address"),
+fn failure(error: Option<io::Error>) -> Error {
+    let Some(error) = error else {
+        return Error::Resolve("no address");
+    };
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
+    if Errno::from_io_error(&error).is_some_and(|errno| ours.contains(&errno)) {
+        return Error::NoResources;
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Error::Refused,
+        kind => Error::Unreachable(kind),
     }
 }
 

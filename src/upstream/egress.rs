@@ -51,8 +51,8 @@ pub fn check(address: IpAddr, trust: Trust, rules: &Egress) -> Result<(), Denied
     }
 }
 
-/// The IPv4 address inside a mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96) or 6to4 (2002::/16)
-/// address: what the packet reaches in the end.
+/// The IPv4 address inside a mapped (::ffff:0:0/96), compatible (::/96), NAT64 (64:ff9b::/96) or
+/// 6to4 (2002::/16) address: what the packet reaches in the end.
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address.to_canonical() else {
         return address.to_canonical();
@@ -64,6 +64,7 @@ fn embedded(address: IpAddr) -> IpAddr {
     match (a, b) {
         (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => v4(g, h),
         (0x2002, _) => v4(b, c),
+        (0, 0) if [c, d, e, f] == [0; 4] && (g, h) > (0, 1) => v4(g, h),
         _ => IpAddr::V6(v6),
     }
 }
@@ -78,7 +79,13 @@ fn is_private(address: IpAddr) -> bool {
                 || v4.is_link_local()
                 || (a == 100 && b & 0xc0 == 64)
         }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        IpAddr::V6(v6) => {
+            // Site-local (fec0::/10) is deprecated and routed nowhere but at home; 64:ff9b:1::/48 is
+            // NAT64 of the local network (RFC 8215).
+            let [a, b, c, ..] = v6.segments();
+            let local = a & 0xffc0 == 0xfec0 || (a, b, c) == (0x64, 0xff9b, 1);
+            v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || local
+        }
     }
 }
 
@@ -131,6 +138,9 @@ mod tests {
             ("::ffff:127.0.0.1", Err(Denied::Private)),
             ("64:ff9b::7f00:1", Err(Denied::Private)),
             ("2002:7f00:1::", Err(Denied::Private)),
+            ("::127.0.0.1", Err(Denied::Private)),
+            ("fec0::1", Err(Denied::Private)),
+            ("64:ff9b:1::1", Err(Denied::Private)),
             ("169.254.169.254", Err(Denied::Never)),
             ("::ffff:169.254.169.254", Err(Denied::Never)),
             ("fe80::1", Err(Denied::Never)),
@@ -147,7 +157,7 @@ mod tests {
             let found = check(address.parse().unwrap(), Trust::Foreign, &rules());
             assert_eq!(found, expected, "{address}");
         }
-        assert_eq!(cases.len(), 24);
+        assert_eq!(cases.len(), 27);
     }
 
     #[test]

@@ -94,11 +94,17 @@ impl Fetcher {
 
     /// Sends `ask` on a fresh connection and reads the response head, following at most ten
     /// redirects, each on a fresh connection of its own, one at a time. Cancel safe: dropping it
-    /// closes whatever is open.
+    /// closes whatever is open. The redirects of one request share its two timeouts.
     ///
     /// # Errors
     /// See [`Error`]; a status is an error only where a redirect cannot be followed.
     pub async fn fetch(&self, ask: &Ask) -> Result<Answer, Error> {
+        let patience = ask.connect_timeout + ask.response_timeout;
+        let followed = tokio::time::timeout(patience, self.follow(ask)).await;
+        followed.unwrap_or(Err(Error::ResponseTimeout(patience)))
+    }
+
+    async fn follow(&self, ask: &Ask) -> Result<Answer, Error> {
         let mut trail = Trail::new(ask.url.clone());
         let mut url = ask.url.clone();
         loop {
@@ -185,18 +191,23 @@ fn request(ask: &Ask, url: &Url) -> Result<Request<Empty<Bytes>>, Error> {
     let headers = request.headers_mut();
     let host = HeaderValue::from_str(&url.authority()).map_err(|_| Error::Unsendable)?;
     headers.insert(HOST, host);
+    let at_home = may_carry_credentials(&ask.home, url);
+    let userinfo = || userinfo(url).or_else(|| userinfo(&ask.home));
+    if let Some(authorization) = ask.authorization.clone().or_else(userinfo).filter(|_| at_home) {
+        // This early, because receivers look for it in the first 512 bytes only.
+        headers.insert(AUTHORIZATION, authorization);
+    }
     headers.insert(USER_AGENT, ask.user_agent.clone());
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     // A body that was compressed on the way could not be passed on byte by byte.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.extend(ask.fields.clone());
-    if may_carry_credentials(&ask.home, url) {
-        headers.extend(ask.own_fields.clone());
-        let userinfo = || userinfo(url).or_else(|| userinfo(&ask.home));
-        let authorization = ask.authorization.clone().or_else(userinfo);
-        if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization);
+    if at_home {
+        let mut own_fields = ask.own_fields.clone();
+        if headers.contains_key(AUTHORIZATION) {
+            own_fields.remove(AUTHORIZATION);
         }
+        headers.extend(own_fields);
     }
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(request)

@@ -1,7 +1,8 @@
 //! Host name to addresses, each checked against the egress rules.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -15,6 +16,10 @@ use crate::upstream::egress::Trust;
 /// thread for as long as the system's resolver likes.
 const LOOKUPS: usize = 64;
 
+/// Of those for one host; more fail at once. A name that does not answer must not keep others from
+/// being asked about.
+const LOOKUPS_PER_HOST: usize = 16;
+
 /// Addresses of one name that are tried; the rest of a longer answer is not.
 const ADDRESSES_MAX: usize = 16;
 
@@ -23,13 +28,15 @@ const ADDRESSES_MAX: usize = 16;
 pub struct Resolver {
     /// Bounds the look-ups under way.
     places: Arc<Semaphore>,
+    /// Look-ups under way by host. Guards the counts; held to change one.
+    hosts: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 impl Resolver {
     /// A resolver with nothing under way.
     #[must_use]
     pub fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(LOOKUPS)) }
+        Self { places: Arc::new(Semaphore::new(LOOKUPS)), hosts: Arc::default() }
     }
 
     /// The addresses of `url`'s host that may be connected to, in the order to try them (RFC 8305:
@@ -63,11 +70,50 @@ impl Resolver {
         }
     }
 
+    /// Asks on a thread of its own, which goes on when nobody waits any more: what is counted is the
+    /// thread, so that a dead name server cannot take them all.
     async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-        let _place = self.places.acquire().await.map_err(|_| Error::Resolve("closed"))?;
-        let found = tokio::net::lookup_host((host, port)).await;
-        let found = found.map_err(|_| Error::Resolve("unknown host"))?;
-        Ok(found.take(ADDRESSES_MAX).collect())
+        let turn = self.turn(host).ok_or(Error::Resolve("too many look-ups under way"))?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| Error::Resolve("closed"))?;
+        let asked = (host.to_owned(), port);
+        let found = tokio::task::spawn_blocking(move || {
+            let _held = (turn, place);
+            asked.to_socket_addrs().map(|found| found.take(ADDRESSES_MAX).collect::<Vec<_>>())
+        });
+        match found.await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(_)) | Err(_) => Err(Error::Resolve("unknown host")),
+        }
+    }
+
+    /// A turn for this host, if it has not [`LOOKUPS_PER_HOST`] already.
+    fn turn(&self, host: &str) -> Option<Turn> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = hosts.entry(host.to_owned()).or_default();
+        if *under_way >= LOOKUPS_PER_HOST {
+            return None;
+        }
+        *under_way += 1;
+        Some(Turn { hosts: Arc::clone(&self.hosts), host: host.to_owned() })
+    }
+}
+
+/// One look-up under way; counted until its thread is done.
+struct Turn {
+    hosts: Arc<Mutex<HashMap<String, usize>>>,
+    host: String,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = hosts.get_mut(&self.host) {
+            *under_way -= 1;
+            if *under_way == 0 {
+                hosts.remove(&self.host);
+            }
+        }
     }
 }
 
