@@ -143,9 +143,11 @@ impl App {
         // By what was bound, as the service manager may have done it.
         let is_at = |listener: &Listener, place: &Bind| listener.to_string() == place.to_string();
         let (shared, stream): (Vec<_>, Vec<_>) = stream.into_iter().partition(|listener| {
-            config.listen.stream.iter().any(|place| {
-                config.listen.is_shared(place) && is_at(listener, place)
-            })
+            config
+                .listen
+                .stream
+                .iter()
+                .any(|place| config.listen.is_shared(place) && is_at(listener, place))
         });
         let is_bound = |place: &Bind| shared.iter().any(|listener| is_at(listener, place));
         let admin: Vec<_> =
@@ -210,15 +212,17 @@ impl App {
         let probe = watchdog::Target::of(&plain, &self.stream_tls);
         let stream = listed(plain.iter().copied().chain(&self.stream_tls));
         let admin = listed(self.admin.iter().chain(&self.shared));
+        // All is bound, and nobody can ask before there is somebody to answer.
+        self.readiness.advance(Phase::Ready);
         self.start();
         let notifier = std::mem::take(&mut self.around.notifier);
-        self.readiness.advance(Phase::Ready);
         notifier.ready(&self.summary());
         tracing::info!(%stream, %admin, "ready: {}", self.summary());
         let every = self.around.watchdog;
         let metrics = Arc::clone(&self.metrics);
         let rounds = move || metrics.accept_rounds();
-        let mut watchdog = std::pin::pin!(watchdog::feed(every, probe, &notifier, rounds));
+        let mut watchdog =
+            std::pin::pin!(watchdog::feed(every, probe, &notifier, rounds, || self.summary()));
         loop {
             let request = tokio::select! {
                 request = requests.recv() => request,
@@ -358,7 +362,13 @@ impl App {
             std::future::pending().await
         };
         // Nobody accepts any more, so the probe ends at the runtime itself.
-        let alive = watchdog::feed(self.around.watchdog, watchdog::Target::Runtime, notifier, || 0);
+        let alive = watchdog::feed(
+            self.around.watchdog,
+            watchdog::Target::Runtime,
+            notifier,
+            || 0,
+            || "draining".to_owned(),
+        );
         let cut = tokio::select! {
             cut = self.tasks.finish(grace) => cut,
             () = at_once => self.tasks.finish(Duration::ZERO).await,
@@ -370,12 +380,15 @@ impl App {
 
     fn summary(&self) -> String {
         let catalog = self.catalogs.current();
-        format!(
-            "{} channels, {} receivers, {} sessions",
-            catalog.channels().len(),
-            catalog.receivers().len(),
-            self.delivery.sessions().count()
-        )
+        let counted = |count: usize, what: &str| {
+            format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+        };
+        [
+            counted(catalog.channels().len(), "channel"),
+            counted(catalog.receivers().len(), "receiver"),
+            counted(self.delivery.sessions().count(), "session"),
+        ]
+        .join(", ")
     }
 }
 

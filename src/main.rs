@@ -187,9 +187,7 @@ fn not_built(error: weir::app::Error) -> Failure {
     match error {
         error @ (weir::app::Error::Certificate(_)
         | weir::app::Error::Sources(_)
-        | weir::app::Error::AdminOpen(_)) => {
-            Failure::Configuration(error.to_string())
-        }
+        | weir::app::Error::AdminOpen(_)) => Failure::Configuration(error.to_string()),
         error => Failure::Running(error.to_string()),
     }
 }

@@ -37,7 +37,8 @@ impl Target {
     }
 }
 
-/// Feeds the watchdog for ever; without one, waits for ever. Cancel safe.
+/// Feeds the watchdog for ever, and tells the manager the `status` for `systemctl status` with it;
+/// without a watchdog, waits for ever. Cancel safe.
 ///
 /// Four probes fit between two feeds, so that one that is lost does no harm. A machine that is so
 /// full that the probe itself is not let in (no descriptor, no place) is no reason to kill its
@@ -47,6 +48,7 @@ pub async fn feed(
     target: Target,
     notifier: &Notifier,
     rounds: impl Fn() -> i64,
+    status: impl Fn() -> String,
 ) {
     let Some(every) = every else {
         return std::future::pending().await;
@@ -59,6 +61,7 @@ pub async fn feed(
         let now = rounds();
         if answered || now != last {
             notifier.watchdog();
+            notifier.status(&status());
         } else {
             tracing::warn!("the watchdog's probe got no answer");
         }

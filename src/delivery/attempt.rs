@@ -139,7 +139,13 @@ impl Delivery {
             let ask = Ask {
                 url: url.clone(),
                 // Each stream port of a receiver is configured; a URL from a playlist is not.
-                home: source.urls.iter().find(|own| *own == url).or(source.urls.first()).unwrap_or(url).clone(),
+                home: source
+                    .urls
+                    .iter()
+                    .find(|own| *own == url)
+                    .or(source.urls.first())
+                    .unwrap_or(url)
+                    .clone(),
                 method: question.method.clone(),
                 fields: question.fields.clone(),
                 own_fields: source.own_fields.clone(),
@@ -191,11 +197,7 @@ impl Delivery {
 
 impl Opened {
     /// Holds the answer against what is wanted.
-    async fn judge(
-        &mut self,
-        question: &Question<'_>,
-        protocol: Protocol,
-    ) -> Result<(), Failure> {
+    async fn judge(&mut self, question: &Question<'_>, protocol: Protocol) -> Result<(), Failure> {
         let patience = question.config.failover.response_timeout;
         let deadline = Instant::now() + patience;
         if question.want == Want::File {
@@ -206,10 +208,7 @@ impl Opened {
         }
         self.container = self.look(question.want, deadline).await?;
         match question.want {
-            Want::Live => {
-                must_be_stream(self.container, protocol)?;
-                self.must_be_plain()?;
-            }
+            Want::Live => must_be_stream(self.container, protocol)?,
             Want::Playlist => self.read_playlist(question.config, deadline).await?,
             Want::File | Want::Anything => {}
         }
@@ -284,23 +283,9 @@ impl Opened {
         Ok(())
     }
 
-    /// A stream of no known kind that was compressed unasked is no stream.
-    fn must_be_plain(&self) -> Result<(), upstream::Error> {
-        let encoding = self.answer.head.headers.get(CONTENT_ENCODING);
-        let coded = encoding.is_some_and(|coding| coding.as_bytes() != b"identity");
-        if coded && self.container == Container::Unknown {
-            return Err(upstream::Error::NotMedia("a compressed body that was not asked for"));
-        }
-        Ok(())
-    }
-
     /// Reads ahead until the first bytes tell what the body is, and puts them back. At most
     /// [`SNIFF_MAX`] bytes and one frame are held.
-    async fn look(
-        &mut self,
-        want: Want,
-        deadline: Instant,
-    ) -> Result<Container, upstream::Error> {
+    async fn look(&mut self, want: Want, deadline: Instant) -> Result<Container, upstream::Error> {
         let mut seen = BytesMut::new();
         loop {
             let frame = self.first_frame(deadline).await?;
@@ -349,12 +334,11 @@ fn starts_at_zero(headers: &HeaderMap) -> bool {
 async fn first_slot(sources: &[&Source]) -> (usize, Slot) {
     let mut waiting: Vec<_> = sources.iter().map(|source| Box::pin(source.slot())).collect();
     poll_fn(move |cx| {
-        let freed = waiting.iter_mut().enumerate().find_map(|(index, slot)| {
-            match slot.as_mut().poll(cx) {
+        let freed =
+            waiting.iter_mut().enumerate().find_map(|(index, slot)| match slot.as_mut().poll(cx) {
                 Poll::Ready(slot) => Some((index, slot)),
                 Poll::Pending => None,
-            }
-        });
+            });
         freed.map_or(Poll::Pending, Poll::Ready)
     })
     .await

@@ -50,11 +50,7 @@ impl Delivery {
     }
 
     /// Fetches a playlist and rewrites it.
-    async fn fetch_playlist(
-        &self,
-        channel: &Channel,
-        wish: Wish,
-    ) -> Result<Response<Body>, Error> {
+    async fn fetch_playlist(&self, channel: &Channel, wish: Wish) -> Result<Response<Body>, Error> {
         let fields = HeaderMap::new();
         let (want, method) = (Want::Playlist, Method::GET);
         let question = Question { want, method, fields, config: &wish.config };

@@ -113,17 +113,26 @@ pub fn sniff(bytes: &[u8], ended: bool) -> Verdict {
 #[must_use]
 pub fn impostor(bytes: &[u8], media_type: Option<&str>) -> Option<&'static str> {
     let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    let starts = |word: &[u8]| {
-        body.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-    };
+    let starts =
+        |word: &[u8]| body.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     if starts(b"#EXTM3U") {
         return Some("a playlist");
     }
     if [&b"<!doctype html"[..], b"<html", b"<head", b"<body"].into_iter().any(starts) {
         return Some("an HTML page");
     }
-    let json = media_type.is_some_and(|given| given.ends_with("json"));
-    (json && (starts(b"{") || starts(b"["))).then_some("a JSON document")
+    // Servers label keys and segments text/html too, so the label alone proves nothing.
+    let start = bytes.get(..64).unwrap_or(bytes);
+    let chunk = start.utf8_chunks().next()?;
+    let cut_at_end = chunk.valid().len() + 3 >= start.len();
+    if !cut_at_end || chunk.valid().chars().any(|c| c.is_control() && !c.is_ascii_whitespace()) {
+        return None;
+    }
+    match media_type? {
+        "text/html" | "application/xhtml+xml" => Some("an HTML page"),
+        "application/json" | "application/problem+json" => Some("a JSON document"),
+        _ => None,
+    }
 }
 
 /// Whether this is a transport stream, wherever in a packet it starts; `None` until that is clear.
@@ -177,7 +186,9 @@ fn magic(bytes: &[u8]) -> Option<Container> {
 /// JPEG, PNG, GIF, WebP: what an "offline" notice often is.
 fn is_image(bytes: &[u8]) -> bool {
     let webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
-    webp || [&b"\xff\xd8\xff"[..], b"\x89PNG", b"GIF8"].into_iter().any(|magic| bytes.starts_with(magic))
+    webp || [&b"\xff\xd8\xff"[..], b"\x89PNG", b"GIF8"]
+        .into_iter()
+        .any(|magic| bytes.starts_with(magic))
 }
 
 /// Recognises what is sent instead of media: text of one kind or another.
@@ -261,12 +272,13 @@ mod tests {
 
     #[test]
     fn a_file_is_any_bytes_but_a_page_or_a_list() {
-        let cases: [(&[u8], Option<&str>, Option<&str>); 6] = [
+        let cases: [(&[u8], Option<&str>, Option<&str>); 7] = [
             (b"<!DOCTYPE html>", None, Some("an HTML page")),
             (b"#EXTM3U\n", Some("video/mp2t"), Some("a playlist")),
             (b"{\"error\":1}", Some("application/json"), Some("a JSON document")),
             (b"{\"error\":1}", None, None),
-            (b"<0123456789abcde", Some("text/html"), None),
+            (b"gone", Some("text/html"), Some("an HTML page")),
+            (b"\x07\x9f\x1123456789abcde", Some("text/html"), None),
             (b"plain bytes", Some("text/plain"), None),
         ];
         for (bytes, media_type, expected) in cases {

@@ -30,7 +30,8 @@ pub(super) fn judge(
         return Verdict::Missing;
     };
     // Every token is compared, so the time does not tell which one it was.
-    let found = access.tokens.iter().fold(false, |found, token| found | token.secret.matches(given));
+    let found =
+        access.tokens.iter().fold(false, |found, token| found | token.secret.matches(given));
     if found { Verdict::Allowed } else { Verdict::Wrong }
 }
 
@@ -51,8 +52,10 @@ mod tests {
         let mut access = Access::default();
         let none = HeaderMap::new();
         assert_eq!(judge(&access, None, None, &none), Verdict::Allowed);
-        let token =
-            |name: &str, secret: &str| Token { name: name.into(), secret: Secret::new(secret).unwrap() };
+        let token = |name: &str, secret: &str| Token {
+            name: name.into(),
+            secret: Secret::new(secret).unwrap(),
+        };
         access.tokens = vec![token("a", "alpha"), token("b", "beta")];
         let bearer = HeaderMap::from_iter([(AUTHORIZATION, "bearer beta".parse().unwrap())]);
         let cases = [
