@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod forwarded;
 pub mod headers;
 pub mod percent;
+pub mod problem;
 pub mod query;
 pub mod range;
 pub mod request_head;

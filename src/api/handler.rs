@@ -25,7 +25,7 @@ use crate::lifecycle::Readiness;
 use crate::listen::ConnectionInfo;
 use crate::listen::Handler;
 use crate::listen::guard;
-use crate::message::request_head::Reject;
+use crate::message::problem;
 use crate::metrics::Metrics;
 use crate::metrics::Port;
 use crate::metrics::process;
@@ -72,14 +72,16 @@ impl Api {
         }
         let catalog = self.0.catalogs.current();
         if !host_is_known(request, catalog.config()) {
-            return problem(
+            return problem_answer(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this Host is not an address of the admin listener",
             );
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let mut answer =
-                problem(StatusCode::METHOD_NOT_ALLOWED, "this listener answers GET and HEAD");
+            let mut answer = problem_answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this listener answers GET and HEAD",
+            );
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
@@ -89,8 +91,10 @@ impl Api {
             _ => {}
         }
         if !token_fits(request, catalog.config()) {
-            let mut answer =
-                problem(StatusCode::UNAUTHORIZED, "access.admin_token is needed as a Bearer token");
+            let mut answer = problem_answer(
+                StatusCode::UNAUTHORIZED,
+                "access.admin_token is needed as a Bearer token",
+            );
             answer
                 .headers_mut()
                 .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir admin\""));
@@ -110,7 +114,7 @@ impl Api {
                     &channels.map(|channel| ChannelView::of(channel, &running)).collect::<Vec<_>>(),
                 )
             }
-            _ => problem(StatusCode::NOT_FOUND, "nothing is found under this path"),
+            _ => problem_answer(StatusCode::NOT_FOUND, "nothing is found under this path"),
         }
     }
 
@@ -190,11 +194,9 @@ fn token_fits(request: &Request<Incoming>, config: &Config) -> bool {
 }
 
 fn rejected(code: &str) -> Answer {
-    let reject = Reject::from_code(code);
-    let status = reject.as_ref().and_then(|reject| StatusCode::from_u16(reject.status()).ok());
-    let detail = reject.map_or_else(|| "malformed request".to_owned(), |reject| reject.to_string());
-    let mut answer = problem(status.unwrap_or(StatusCode::BAD_REQUEST), &detail);
-    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+    let (status, detail) = problem::of_reject(code);
+    let mut answer = problem_answer(status, &detail);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
@@ -208,19 +210,14 @@ fn json(document: &impl Serialize) -> Answer {
         }
         Err(error) => {
             tracing::error!(%error, "cannot write a document");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written")
+            problem_answer(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written")
         }
     }
 }
 
-fn problem(status: StatusCode, detail: &str) -> Answer {
-    let document = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    answer(status, HeaderValue::from_static("application/problem+json"), format!("{document}\n"))
+fn problem_answer(status: StatusCode, detail: &str) -> Answer {
+    let document = problem::document(status, detail, None);
+    answer(status, HeaderValue::from_static(problem::MEDIA_TYPE), document)
 }
 
 fn plain(status: StatusCode, text: &str) -> Answer {

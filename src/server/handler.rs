@@ -327,7 +327,7 @@ fn playlist(asked: &Asked<'_>) -> Response<Body> {
     if let Some(token) = &asked.url_token {
         base = format!("{base}/t/{token}");
     }
-    text("audio/x-mpegurl; charset=utf-8", m3u::list(&asked.catalog, &base))
+    text("audio/x-mpegurl", m3u::list(&asked.catalog, &base))
 }
 
 /// `text` as one segment of a path.

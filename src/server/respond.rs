@@ -5,14 +5,13 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Either;
-use serde_json::json;
 
 use crate::delivery;
 use crate::delivery::Attempt;
 use crate::delivery::Body;
 use crate::delivery::Failure;
 use crate::delivery::Held;
-use crate::message::request_head::Reject;
+use crate::message::problem;
 use crate::server::limits::Full as NoPlace;
 use crate::upstream;
 
@@ -66,11 +65,7 @@ impl Problem {
     /// A request head that was refused before it became a request (`allowed`: the methods that this
     /// listener knows).
     pub(super) fn rejected(code: &str, allowed: &'static str) -> Self {
-        let reject = Reject::from_code(code);
-        let status = reject.as_ref().and_then(|reject| StatusCode::from_u16(reject.status()).ok());
-        let detail =
-            reject.map_or_else(|| "malformed request".to_owned(), |reject| reject.to_string());
-        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        let (status, detail) = problem::of_reject(code);
         let allow = (status == StatusCode::METHOD_NOT_ALLOWED).then_some(allowed);
         Self { allow, close: true, ..Self::new(status, detail) }
     }
@@ -147,20 +142,12 @@ impl Problem {
 
     /// The response; CORS is added to every answer later.
     pub(super) fn into_response(self) -> Response<Body> {
-        let mut document = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let (Some(channel), Some(fields)) = (self.channel, document.as_object_mut()) {
-            fields.insert("channel".to_owned(), channel.into());
-        }
-        let body = Bytes::from(format!("{document}\n"));
+        let body = problem::document(self.status, &self.detail, self.channel.as_deref());
+        let body = Bytes::from(body);
         let mut response = Response::new(Either::Left(Held::new(body, None)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

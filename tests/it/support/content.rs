@@ -104,7 +104,8 @@ impl Dice {
     /// The next number in `1..=most`; `most` is at least 1.
     pub(crate) fn roll(&mut self, most: usize) -> usize {
         self.0 = self.0.wrapping_add(1);
-        1 + (scramble(self.0) % most.max(1) as u64) as usize
+        let side = scramble(self.0) % most.max(1) as u64;
+        1 + usize::try_from(side).expect("less than a usize")
     }
 }
 
@@ -135,7 +136,8 @@ impl Digest {
         let mut buffer = vec![0; 64 * 1024];
         let mut done = 0;
         while done < length {
-            let count = usize::try_from(length - done).map_or(buffer.len(), |n| n.min(buffer.len()));
+            let count =
+                usize::try_from(length - done).map_or(buffer.len(), |n| n.min(buffer.len()));
             content.fill(offset + done, &mut buffer[..count]);
             digest.update(&buffer[..count]);
             done += count as u64;

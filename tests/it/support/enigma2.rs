@@ -7,9 +7,6 @@
 //!   body, a tuner that is busy or without signal as silence.
 //! - It drops a reader who takes nothing for ten seconds.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::ops::Deref;
@@ -26,13 +23,15 @@ use super::origin::Recorded;
 use super::origin::Script;
 use super::ts::TsPattern;
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes that the receiver reads at once.
 const READ: usize = 512;
 /// SO_SNDBUF of a stream.
 const SEND_BUFFER: u32 = 188 * 1024;
 
-const OK: &str =
-    "HTTP/1.0 200 OK\r\nConnection: Close\r\nContent-Type: video/mpeg\r\nServer: streamserver\r\n\r\n";
+const OK: &str = "HTTP/1.0 200 OK\r\nConnection: Close\r\nContent-Type: video/mpeg\r\nServer: streamserver\r\n\r\n";
 const BAD_REQUEST: &str = "HTTP/1.0 400 Bad Request\r\n\r\n";
 const UNAUTHORIZED: &str = "HTTP/1.0 401 Authorization Required\r\n\
                             WWW-Authenticate: Basic realm=\"streamserver\"\r\n\r\n";
@@ -182,7 +181,8 @@ impl Enigma2Builder {
         }
         // Up to the next space, wherever it is; without one, or with nothing before it, the box has
         // not said 200 yet.
-        let Some((target, _)) = rest.split_once(' ').filter(|(target, _)| !target.is_empty()) else {
+        let Some((target, _)) = rest.split_once(' ').filter(|(target, _)| !target.is_empty())
+        else {
             return Script::new().raw(BAD_REQUEST);
         };
         let asked = decoded(target);
@@ -243,16 +243,19 @@ fn decoded(target: &str) -> String {
 /// The service of a decoded target: without a session id, and without the parameters of a transcoding
 /// or a duration. None for parameters that the box can make nothing of.
 fn playable(asked: &str) -> Option<&str> {
-    let end = ["&sessionid=", "?sessionid="].iter().filter_map(|mark| asked.find(mark)).min();
-    let asked = &asked[..end.unwrap_or(asked.len())];
+    let asked = asked.split("&sessionid=").next()?.split("?sessionid=").next()?;
     let Some((service, parameters)) = asked.split_once('?') else { return Some(asked) };
-    let known = |parameter: &str| {
-        parameter.starts_with("bitrate=") || parameter.starts_with("duration=")
-    };
+    let known =
+        |parameter: &str| parameter.starts_with("bitrate=") || parameter.starts_with("duration=");
     parameters.split(['?', '&']).any(known).then_some(service)
 }
 
 /// `duration=` of a decoded target: after so many seconds the stream ends.
 fn duration(asked: &str) -> Option<u64> {
-    asked.split(['?', '&']).skip(1).find_map(|parameter| parameter.strip_prefix("duration="))?.parse().ok()
+    asked
+        .split(['?', '&'])
+        .skip(1)
+        .find_map(|parameter| parameter.strip_prefix("duration="))?
+        .parse()
+        .ok()
 }

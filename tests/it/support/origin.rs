@@ -13,16 +13,7 @@
 //! let left = origin.closed(2).await;
 //! ```
 
-mod book;
-mod faults;
-mod feed;
-mod request;
-mod script;
-mod serve;
-mod write;
-#[cfg(test)]
-mod tests;
-
+use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +24,20 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use super::eventually::DEADLINE;
+use book::Book;
+use serve::Plan;
+
+mod book;
+mod faults;
+mod feed;
+mod request;
+mod script;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod write;
+
 pub(crate) use book::Connection;
 pub(crate) use faults::BlackHole;
 pub(crate) use faults::Refused;
@@ -42,10 +47,8 @@ pub(crate) use request::Recorded;
 pub(crate) use script::Chunks;
 pub(crate) use script::Script;
 
-use book::Book;
-use serve::Plan;
-
-/// A running origin on a port of 127.0.0.1. Dropping it closes the port and every connection.
+/// A running origin on a port of the loopback interface. Dropping it closes the port and every
+/// connection.
 #[derive(Debug)]
 pub(crate) struct Origin {
     address: SocketAddr,
@@ -55,8 +58,9 @@ pub(crate) struct Origin {
 }
 
 /// An origin before it starts, for the rarer wishes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct OriginBuilder {
+    ip: IpAddr,
     tls: Option<Arc<ServerConfig>>,
     send_buffer: Option<u32>,
 }
@@ -84,7 +88,7 @@ impl Origin {
 
     /// An origin with options.
     pub(crate) fn builder() -> OriginBuilder {
-        OriginBuilder::default()
+        OriginBuilder { ip: Ipv4Addr::LOCALHOST.into(), tls: None, send_buffer: None }
     }
 
     /// Where it listens.
@@ -92,7 +96,7 @@ impl Origin {
         self.address
     }
 
-    /// `127.0.0.1:port`.
+    /// Address and port, as in a URL.
     pub(crate) fn authority(&self) -> String {
         self.address.to_string()
     }
@@ -141,27 +145,26 @@ impl Origin {
     /// Waits until `count` requests were seen, and returns all of them.
     pub(crate) async fn requests(&self, count: usize) -> Vec<Recorded> {
         let what = format!("{count} requests at the origin");
-        self.wait_for(&what, |origin| Some(origin.seen()).filter(|seen| seen.len() >= count)).await
+        self.wait_for(&what, |origin| (origin.book.requests_total() >= count).then_some(())).await;
+        self.seen()
     }
 
-    /// Waits until `count` connections were accepted.
+    /// Waits until `count` connections were accepted, and returns all of them.
     pub(crate) async fn accepted(&self, count: usize) -> Vec<Connection> {
         let what = format!("{count} connections to the origin");
-        let enough = |origin: &Self| (origin.total() >= count).then(|| origin.connections());
-        self.wait_for(&what, enough).await
+        self.wait_for(&what, |origin| (origin.total() >= count).then_some(())).await;
+        self.connections()
     }
 
-    /// Waits until the peer has left `count` connections, and returns these in the order in which
-    /// they were left.
+    /// Waits until the peer has left `count` connections, and returns all that it has left, in the
+    /// order in which it did.
     pub(crate) async fn closed(&self, count: usize) -> Vec<Connection> {
         let what = format!("{count} connections left by their peer");
-        self.wait_for(&what, |origin| {
-            let mut left = origin.connections();
-            left.retain(|connection| connection.left.is_some());
-            left.sort_by_key(|connection| connection.left.map(|(at, _)| at));
-            Some(left).filter(|left| left.len() >= count)
-        })
-        .await
+        self.wait_for(&what, |origin| (origin.book.left_total() >= count).then_some(())).await;
+        let mut left = self.connections();
+        left.retain(|connection| connection.left.is_some());
+        left.sort_by_key(|connection| connection.left.map(|(at, _)| at));
+        left
     }
 
     /// Waits until no connection is open.
@@ -175,16 +178,14 @@ impl Origin {
     /// Waits until `look` gives a value; it is asked again after every event at the origin.
     ///
     /// # Panics
-    /// After the deadline of [`super::eventually::DEADLINE`], naming `what`, or if a script
-    /// panicked meanwhile.
+    /// After [`DEADLINE`], naming `what` and what was seen, or if a script panicked meanwhile.
     pub(crate) async fn wait_for<T>(
         &self,
         what: &str,
         mut look: impl FnMut(&Self) -> Option<T>,
     ) -> T {
         let mut changes = self.book.changes();
-        let what = format!("{what}\nseen: {:?}", self.book);
-        super::eventually::within(&what, async {
+        let looking = async {
             loop {
                 changes.borrow_and_update();
                 self.book.assert_sound();
@@ -193,8 +194,27 @@ impl Origin {
                 }
                 changes.changed().await.expect("the book outlives its origin");
             }
-        })
-        .await
+        };
+        match tokio::time::timeout(DEADLINE, looking).await {
+            Ok(found) => found,
+            Err(_) => panic!("not within {DEADLINE:?}: {what}\nseen: {:?}", self.book),
+        }
+    }
+
+    /// Fails the test unless each connection brought one well-formed request and not a byte more:
+    /// nothing was smuggled through.
+    ///
+    /// # Panics
+    /// With the first connection that did not.
+    pub(crate) fn assert_one_request_each(&self) {
+        let requests = self.seen();
+        requests.iter().for_each(Recorded::assert_well_formed);
+        for connection in self.connections() {
+            let head = requests.iter().find(|request| request.connection == connection.number);
+            let head = head.map_or(&[][..], |request| &request.head);
+            let received = connection.received.escape_ascii();
+            assert!(connection.received == head, "{}: {received}", connection.number);
+        }
     }
 
     /// Stops listening, so that connections are refused from now on; open ones play on.
@@ -213,6 +233,12 @@ impl Drop for Origin {
 }
 
 impl OriginBuilder {
+    /// Listens on another loopback address: 127.0.0.2, ::1.
+    pub(crate) fn on(mut self, ip: impl Into<IpAddr>) -> Self {
+        self.ip = ip.into();
+        self
+    }
+
     /// Serves TLS.
     pub(crate) fn tls(mut self, config: Arc<ServerConfig>) -> Self {
         self.tls = Some(config);
@@ -242,6 +268,7 @@ impl OriginBuilder {
         self.run(Plan::AtAccept(Arc::new(script)))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a double has no tasks of the product's")]
     fn run(self, plan: Plan) -> Origin {
         let listener = self.listen().expect("a port of the loopback interface");
         let address = listener.local_addr().expect("the listener is bound");
@@ -253,11 +280,11 @@ impl OriginBuilder {
     }
 
     fn listen(&self) -> std::io::Result<TcpListener> {
-        let socket = TcpSocket::new_v4()?;
+        let socket = if self.ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes)?;
         }
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        socket.bind((self.ip, 0).into())?;
         socket.listen(1024)
     }
 }

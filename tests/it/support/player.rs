@@ -9,12 +9,6 @@
 //! player.reset();
 //! ```
 
-pub(crate) mod enigma2;
-pub(crate) mod message;
-pub(crate) mod presets;
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -30,17 +24,25 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-pub(crate) use message::Answer;
-pub(crate) use message::Body;
-pub(crate) use message::Ending;
-pub(crate) use message::Head;
-
 use super::eventually::within;
 use super::wire;
 use super::wire::Parting;
 use super::wire::Wire;
 use message::Deframer;
 use message::Piece;
+
+pub(crate) mod enigma2;
+pub(crate) mod message;
+pub(crate) mod presets;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use message::Answer;
+pub(crate) use message::Body;
+pub(crate) use message::Ending;
+pub(crate) use message::Head;
+pub(crate) use message::NoAnswer;
+pub(crate) use message::Times;
 
 /// The longest head that a player reads.
 const HEAD_MAX: usize = 1 << 20;
@@ -53,6 +55,8 @@ const READ: usize = 64 * 1024;
 /// One connection of a player.
 pub(crate) struct Player {
     wire: Box<dyn Wire>,
+    /// Where reads go first.
+    scratch: Box<[u8]>,
     /// Read but not yet taken.
     buffer: Vec<u8>,
     parting: Option<Parting>,
@@ -62,34 +66,6 @@ pub(crate) struct Player {
     /// What was asked for last, for messages.
     asked: String,
     times: Times,
-}
-
-/// When things happened on a connection; the latter three for the latest message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    /// The connection was there.
-    pub(crate) connected: Instant,
-    /// The latest request was written.
-    pub(crate) sent: Option<Instant>,
-    /// The head was complete.
-    pub(crate) head: Option<Instant>,
-    /// The first byte of the body came.
-    pub(crate) first_byte: Option<Instant>,
-    /// The latest bytes of the body came.
-    pub(crate) last_byte: Option<Instant>,
-    /// The longest time between two reads that gave bytes of the body.
-    pub(crate) longest_gap: Duration,
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NoAnswer {
-    /// The connection ended without a byte of an answer.
-    Left(Parting),
-    /// It ended within the head.
-    Cut(Parting, Vec<u8>),
-    /// What came is no HTTP/1 head.
-    Malformed(String),
 }
 
 /// Connecting and asking.
@@ -344,6 +320,7 @@ impl Player {
         };
         Self {
             wire: Box::new(wire),
+            scratch: vec![0; READ].into(),
             buffer: Vec::new(),
             parting: None,
             methods: VecDeque::new(),
@@ -380,11 +357,10 @@ impl Player {
     /// # Panics
     /// If nothing comes before the deadline.
     async fn fill(&mut self) {
-        let mut chunk = [0; 16 * 1024];
         let what = format!("a byte of the answer to {:?}", self.asked);
-        match within(&what, self.wire.read(&mut chunk)).await {
+        match within(&what, self.wire.read(&mut self.scratch)).await {
             Ok(0) => self.parting = Some(Parting::Fin),
-            Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+            Ok(count) => self.buffer.extend_from_slice(&self.scratch[..count]),
             Err(error) => self.parting = Some(Parting::of(&error).unwrap_or(Parting::Rst)),
         }
     }

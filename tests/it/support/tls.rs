@@ -2,9 +2,12 @@
 //! and the rustls configurations that go with them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
+use rcgen::DnType;
 use rcgen::IsCa;
 use rcgen::Issuer;
 use rcgen::KeyPair;
@@ -27,6 +30,11 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A name of its own: an issuer is looked for by name, and a stranger's certificate must fail
+        // because nobody knows its issuer, not because its signature is wrong.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("test authority {}", NEXT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         let (der, pem) = (certificate.der().clone(), certificate.pem());

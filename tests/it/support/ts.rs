@@ -4,6 +4,7 @@
 //! [`crc32`].
 
 pub(crate) mod check;
+mod layout;
 pub(crate) mod pattern;
 pub(crate) mod psi;
 #[cfg(test)]

@@ -7,12 +7,6 @@
 //! assert_eq!(vod.requests(2).await[1].header("Range"), Some("bytes=1048576-"));
 //! ```
 
-mod answer;
-mod date;
-mod range;
-#[cfg(test)]
-mod tests;
-
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -24,6 +18,12 @@ use super::origin::Origin;
 use super::origin::OriginBuilder;
 use super::origin::Recorded;
 use super::origin::Script;
+
+mod answer;
+mod date;
+mod range;
+#[cfg(test)]
+mod tests;
 
 /// A running VOD origin; it is an [`Origin`] whose every path serves the same file.
 #[derive(Debug)]

@@ -41,7 +41,8 @@ async fn a_service_plays_however_its_reference_is_written() {
         format!("/{ORF1}?bitrate=1000000?width=720"),
     ];
     for target in &targets {
-        let (mut player, head) = Player::ask(receiver.address(), &presets::get("box", target)).await;
+        let (mut player, head) =
+            Player::ask(receiver.address(), &presets::get("box", target)).await;
         assert_eq!(head.raw, OK.as_bytes(), "{target}");
         let bytes = player.read_exact_body(20 * PACKET).await;
         TsPattern::new(1).assert_matches(0, &bytes);
@@ -121,7 +122,8 @@ async fn credentials_are_wanted_early_and_in_one_spelling() {
 
 #[tokio::test]
 async fn a_reader_who_takes_nothing_is_dropped() {
-    let receiver = receiver().rate(1 << 30).reader_timeout(Duration::from_millis(200)).start().await;
+    let receiver =
+        receiver().rate(1 << 30).reader_timeout(Duration::from_millis(200)).start().await;
     let mut player = Player::connect_narrow(receiver.address(), 8192).await;
     player.send(presets::get("box", &format!("/{ORF1}"))).await;
     eventually_async("the reader to be dropped", async || {

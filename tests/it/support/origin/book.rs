@@ -17,6 +17,9 @@ use tokio::time::Instant;
 use super::request::Recorded;
 use crate::support::wire::Parting;
 
+#[cfg(test)]
+mod tests;
+
 /// Received bytes kept of each connection; all are counted.
 const RECEIVED_MAX: usize = 1 << 20;
 /// Connections and requests kept.
@@ -106,6 +109,16 @@ impl Book {
 
     pub(super) fn connections(&self) -> Vec<Connection> {
         self.pages().connections.clone()
+    }
+
+    pub(super) fn requests_total(&self) -> usize {
+        self.pages().requests.len()
+    }
+
+    /// Connections that their peer has left.
+    pub(super) fn left_total(&self) -> usize {
+        let pages = self.pages();
+        pages.connections.iter().filter(|connection| connection.left.is_some()).count()
     }
 
     pub(super) fn total(&self) -> usize {

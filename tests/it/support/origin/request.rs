@@ -69,7 +69,9 @@ impl Recorded {
     /// The fields in their order, names as they came, values trimmed.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.text().lines().skip(1).filter(|line| !line.is_empty());
-        fields.map(|line| line.split_once(':').map_or((line, ""), |(name, value)| (name, value.trim())))
+        fields.map(|line| {
+            line.split_once(':').map_or((line, ""), |(name, value)| (name, value.trim()))
+        })
     }
 
     /// The head as text; empty if it is not UTF-8.

@@ -80,7 +80,8 @@ impl Script {
 
     /// A stream by a SHOUTcast server: `ICY 200 OK`.
     pub(crate) fn icy(feed: impl Into<Feed>) -> Self {
-        let head = "ICY 200 OK\r\nicy-name: test\r\nicy-br: 128\r\nContent-Type: video/mp2t\r\n\r\n";
+        let head =
+            "ICY 200 OK\r\nicy-name: test\r\nicy-br: 128\r\nContent-Type: video/mp2t\r\n\r\n";
         Self::new().raw(head).feed(feed)
     }
 
@@ -223,6 +224,7 @@ impl Script {
 }
 
 fn head_text(version: &str, status: &str, fields: &[(&str, &str)]) -> String {
-    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let fields: String =
+        fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{version} {status}\r\n{fields}\r\n")
 }

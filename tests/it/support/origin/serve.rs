@@ -48,6 +48,7 @@ pub(super) enum Plan {
 }
 
 /// Accepts and serves until it is aborted; the connections end with the book.
+#[expect(clippy::disallowed_methods, reason = "a double has no tasks of the product's")]
 pub(super) async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,

@@ -73,7 +73,8 @@ impl Enigma2Player {
     async fn open_once(url: &str) -> Result<Opened, String> {
         let (request, address) = request(url)?;
         let connect = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        let stream = connect.map_err(|_| "connect timed out")?.map_err(|error| error.to_string())?;
+        let stream =
+            connect.map_err(|_| "connect timed out")?.map_err(|error| error.to_string())?;
         let mut player = Self { stream, buffer: Vec::new(), chunked: false, chunk_left: 0 };
         player.stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
         let line = player.line().await?;
@@ -85,7 +86,7 @@ impl Enigma2Player {
     async fn fields(mut self, status: u16) -> Result<Opened, String> {
         let mut content_type = None;
         loop {
-            let line = self.line().await?;
+            let mut line = self.line().await?;
             let playlist = content_type.as_deref().is_some_and(is_playlist);
             // The name is compared as it stands; the space after it may be missing here only.
             if let (None, Some(value)) = (&content_type, line.strip_prefix("Content-Type:")) {
@@ -93,7 +94,7 @@ impl Enigma2Player {
             } else if playlist && has_prefix(&line, "http://") {
                 return Ok(Opened::Elsewhere(line));
             } else if status == 302 && has_prefix(&line, "location: ") {
-                return Ok(Opened::Elsewhere(line["location: ".len()..].to_owned()));
+                return Ok(Opened::Elsewhere(line.split_off("location: ".len())));
             } else if status != 302 && has_prefix(&line, "transfer-encoding: chunked") {
                 self.chunked = true;
             } else if line.is_empty() && !playlist {
@@ -131,13 +132,9 @@ impl Enigma2Player {
     }
 
     async fn fill(&mut self) -> Result<(), String> {
-        let mut chunk = [0; 16 * 1024];
-        match tokio::time::timeout(DATA, self.stream.read(&mut chunk)).await {
+        match tokio::time::timeout(DATA, self.stream.read_buf(&mut self.buffer)).await {
             Ok(Ok(0)) => Err("the stream ended".to_owned()),
-            Ok(Ok(count)) => {
-                self.buffer.extend_from_slice(&chunk[..count]);
-                Ok(())
-            }
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no data for five seconds".to_owned()),
         }
@@ -148,9 +145,8 @@ impl Enigma2Player {
 fn request(url: &str) -> Result<(String, SocketAddr), String> {
     let rest = url.strip_prefix("http://").ok_or(format!("{url}: only http:// is understood"))?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (user_info, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| {
-        (Some(user), host)
-    });
+    let (user_info, host) =
+        authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let (name, port) = host.split_once(':').unwrap_or((host, "80"));
     let address = format!("{name}:{port}").parse().map_err(|error| format!("{host}: {error}"))?;
     let path = if path.is_empty() { "/" } else { path };
@@ -169,7 +165,9 @@ fn request(url: &str) -> Result<(String, SocketAddr), String> {
 /// The status code of a line with three words.
 fn status(line: &str) -> Result<u16, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [_, code, _, ..] = *words else { return Err(format!("{line:?} has fewer than three words")) };
+    let [_, code, _, ..] = *words else {
+        return Err(format!("{line:?} has fewer than three words"));
+    };
     match code.parse() {
         Ok(code @ (200 | 206 | 302)) => Ok(code),
         _ => Err(format!("status {code}")),

@@ -1,6 +1,10 @@
 //! Answers as they stand on the wire: heads with their names' case, bodies by their framing (RFC
 //! 9112 6.3), strictly.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::Parting;
 
 /// The head of an answer.
@@ -51,6 +55,34 @@ pub(crate) enum Ending {
     Malformed(String),
 }
 
+/// When things happened on a connection; the latter three for the latest message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// The connection was there.
+    pub(crate) connected: Instant,
+    /// The latest request was written.
+    pub(crate) sent: Option<Instant>,
+    /// The head was complete.
+    pub(crate) head: Option<Instant>,
+    /// The first byte of the body came.
+    pub(crate) first_byte: Option<Instant>,
+    /// The latest bytes of the body came.
+    pub(crate) last_byte: Option<Instant>,
+    /// The longest time between two reads that gave bytes of the body.
+    pub(crate) longest_gap: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// The connection ended without a byte of an answer.
+    Left(Parting),
+    /// It ended within the head.
+    Cut(Parting, Vec<u8>),
+    /// What came is no HTTP/1 head.
+    Malformed(String),
+}
+
 impl Answer {
     /// The status code.
     pub(crate) fn status(&self) -> u16 {
@@ -97,7 +129,8 @@ impl Head {
 
     /// Names that are not written Like-This, which some receivers cannot read.
     pub(crate) fn names_not_in_title_case(&self) -> Vec<&str> {
-        let title = |part: &str| part.chars().next().is_none_or(|first| !first.is_ascii_lowercase());
+        let title =
+            |part: &str| part.chars().next().is_none_or(|first| !first.is_ascii_lowercase());
         let names = self.lines.iter().map(|(name, _)| name.as_str());
         names.filter(|name| !name.split('-').all(title)).collect()
     }

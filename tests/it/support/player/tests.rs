@@ -57,7 +57,8 @@ async fn a_head_request_has_no_body() {
 #[tokio::test]
 async fn a_player_may_read_in_any_portions() {
     let origin = Origin::start(|_| {
-        Script::live_chunked(Feed::of(TsPattern::new(1)).packets(500), Chunks::Of(1000)).last_chunk()
+        Script::live_chunked(Feed::of(TsPattern::new(1)).packets(500), Chunks::Of(1000))
+            .last_chunk()
     })
     .await;
     let (mut player, head) = Player::ask(origin.address(), &presets::get("x", "/")).await;

@@ -1,13 +1,6 @@
 //! The judge of transport streams: sync, continuity, tables, clocks and timestamps by ISO/IEC
 //! 13818-1, limits by ETSI TR 101 290. It trusts nothing of what made the stream.
 
-mod continuity;
-mod packet;
-mod pes;
-mod report;
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use super::NULL_PID;
@@ -19,6 +12,14 @@ use continuity::Continuity;
 use continuity::Step;
 use packet::Packet;
 use pes::Pes;
+
+mod continuity;
+mod packet;
+mod pes;
+mod report;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use report::Fault;
 pub(crate) use report::TsReport;
 

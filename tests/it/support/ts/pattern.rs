@@ -9,31 +9,29 @@ use super::NULL_PID;
 use super::PACKET;
 use super::TICKS_PER_SECOND;
 use super::TIMESTAMPS;
+use super::layout::AUDIO_PACKETS;
+use super::layout::Kind;
+use super::layout::RATE;
+use super::layout::Second;
 use super::write::access_unit;
 use super::write::descriptors_of;
 use super::write::finished;
 use super::write::head;
 use super::write::pcr_field;
 use super::write::reorder;
+use super::write::section;
 use super::write::stamp;
 use super::write::stream_type;
 use super::write::stuffing;
 use crate::support::content::Content;
 use crate::support::content::scramble;
 
-/// Pictures a second, and PCRs a second.
-const RATE: u64 = 25;
 /// Ticks of 90 kHz between two pictures.
 const FRAME: u64 = TICKS_PER_SECOND / RATE;
 /// How far video is decoded after the PCR beside it.
 const VIDEO_LEAD: u64 = TICKS_PER_SECOND / 2;
 /// How far audio is presented after the PCR beside it.
 const AUDIO_LEAD: u64 = TICKS_PER_SECOND * 3 / 10;
-/// PAT and PMT come with every second picture: 80 ms apart.
-const PSI_EVERY: u64 = 2;
-/// Transport packets of an audio PES packet; there is one for each picture.
-const AUDIO_PACKETS: u32 = 2;
-
 /// Elementary stream types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
@@ -71,32 +69,6 @@ struct Track {
     pid: u16,
     codec: Codec,
     language: [u8; 3],
-}
-
-/// The order of packets within each second, which repeats for ever.
-#[derive(Default)]
-struct Second {
-    slots: Vec<Slot>,
-    /// Packets a second on PAT, PMT, video, audio 0, audio 1, ...
-    totals: Vec<u64>,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    kind: Kind,
-    /// Picture within the second.
-    picture: u64,
-    /// Packets on the same PID before this one in the second.
-    ordinal: u64,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Pat,
-    Pmt,
-    Video { part: u32 },
-    Audio { track: usize, part: u32 },
-    Null,
 }
 
 impl TsPattern {
@@ -188,32 +160,20 @@ impl TsPattern {
     /// Packet `number`, from 0.
     pub(crate) fn packet(&self, number: u64) -> [u8; PACKET] {
         let count = self.packets_per_second();
-        let second = number / count;
-        let slot = self.second.slots[(number % count) as usize];
-        let total = |row: usize| self.second.totals[row];
-        let picture = second * RATE + slot.picture;
+        let (second, slot) = (number / count, self.second.slots[index(number % count)]);
+        let before = self.second.totals.get(slot.kind.row()).map_or(0, |total| second * total);
+        let counter = ((before + slot.ordinal) % 16) as u8;
+        let place = Place { number, picture: second * RATE + slot.picture, counter };
         let mut packet = [0xff; PACKET];
-        let (pid, row) = match slot.kind {
-            Kind::Pat => (0, 0),
-            Kind::Pmt => (self.pmt_pid, 1),
-            Kind::Video { .. } => (self.video.as_ref().map_or(NULL_PID, |track| track.pid), 2),
-            Kind::Audio { track, .. } => (self.audio[track].pid, 3 + track),
+        match slot.kind {
+            Kind::Pat => section(&mut packet, 0, counter, &self.pat()),
+            Kind::Pmt => section(&mut packet, self.pmt_pid, counter, &self.pmt()),
+            Kind::Video { part } => self.video_packet(&mut packet, part, place),
+            Kind::Audio { track, part } => self.audio_packet(&mut packet, track, part, place),
             Kind::Null => {
                 head(&mut packet, NULL_PID, false, 1, 0);
                 self.fill_letters(number, &mut packet[4..]);
-                return packet;
             }
-        };
-        let counter = ((second * total(row) + slot.ordinal) % 16) as u8;
-        match slot.kind {
-            Kind::Pat => self.section(&mut packet, pid, counter, &self.pat()),
-            Kind::Pmt => self.section(&mut packet, pid, counter, &self.pmt()),
-            Kind::Video { part } => self.video_packet(&mut packet, number, picture, part, counter),
-            Kind::Audio { track, part } => {
-                let place = Place { number, picture, part, counter };
-                self.audio_packet(&mut packet, &self.audio[track], track == 0, place);
-            }
-            Kind::Null => {}
         }
         packet
     }
@@ -224,46 +184,9 @@ impl TsPattern {
     }
 
     fn laid_out(mut self) -> Self {
-        let mut second = Second { slots: Vec::new(), totals: vec![0; 3 + self.audio.len()] };
-        for picture in 0..RATE {
-            for kind in self.picture_order(picture) {
-                let row = match kind {
-                    Kind::Pat => 0,
-                    Kind::Pmt => 1,
-                    Kind::Video { .. } => 2,
-                    Kind::Audio { track, .. } => 3 + track,
-                    Kind::Null => usize::MAX,
-                };
-                let total = second.totals.get_mut(row);
-                let ordinal = total.as_ref().map_or(0, |total| **total);
-                total.into_iter().for_each(|total| *total += 1);
-                second.slots.push(Slot { kind, picture, ordinal });
-            }
-        }
-        self.second = Arc::new(second);
+        let video = if self.video.is_some() { self.video_packets } else { 0 };
+        self.second = Arc::new(Second::new(video, self.audio.len(), self.nulls));
         self
-    }
-
-    /// The packets of one picture's time: tables, half of the picture, the sound, the other half.
-    fn picture_order(&self, picture: u64) -> Vec<Kind> {
-        let mut order = Vec::new();
-        if picture.is_multiple_of(PSI_EVERY) {
-            order.extend([Kind::Pat, Kind::Pmt]);
-        }
-        let parts = if self.video.is_some() { self.video_packets } else { 0 };
-        order.extend((0..parts.div_ceil(2)).map(|part| Kind::Video { part }));
-        for part in 0..AUDIO_PACKETS {
-            order.extend((0..self.audio.len()).map(|track| Kind::Audio { track, part }));
-        }
-        order.extend((parts.div_ceil(2)..parts).map(|part| Kind::Video { part }));
-        order.extend((0..self.nulls).map(|_| Kind::Null));
-        order
-    }
-
-    fn section(&self, packet: &mut [u8; PACKET], pid: u16, counter: u8, section: &[u8]) {
-        head(packet, pid, true, 1, counter);
-        packet[4] = 0;
-        packet[5..5 + section.len()].copy_from_slice(section);
     }
 
     fn pat(&self) -> Vec<u8> {
@@ -272,7 +195,8 @@ impl TsPattern {
     }
 
     fn pmt(&self) -> Vec<u8> {
-        let pcr_pid = self.video.as_ref().or(self.audio.first()).map_or(NULL_PID, |track| track.pid);
+        let pcr_pid =
+            self.video.as_ref().or(self.audio.first()).map_or(NULL_PID, |track| track.pid);
         let [high, low] = (0xe000 | pcr_pid).to_be_bytes();
         let version = 0xc1 | self.pmt_version << 1;
         let mut body = vec![0, 1, version, 0, 0, high, low, 0xf0, 0];
@@ -286,15 +210,9 @@ impl TsPattern {
         finished(0x02, body)
     }
 
-    fn video_packet(
-        &self,
-        packet: &mut [u8; PACKET],
-        number: u64,
-        picture: u64,
-        part: u32,
-        counter: u8,
-    ) {
+    fn video_packet(&self, packet: &mut [u8; PACKET], part: u32, place: Place) {
         let Some(track) = &self.video else { return };
+        let Place { number, picture, counter } = place;
         let in_second = picture % RATE;
         let start = part == 0;
         let mut at = if start {
@@ -324,8 +242,9 @@ impl TsPattern {
         self.fill_letters(number, &mut packet[at..]);
     }
 
-    fn audio_packet(&self, packet: &mut [u8; PACKET], track: &Track, first: bool, place: Place) {
-        let Place { number, picture, part, counter } = place;
+    fn audio_packet(&self, packet: &mut [u8; PACKET], track: usize, part: u32, place: Place) {
+        let Place { number, picture, counter } = place;
+        let (first, track) = (track == 0, &self.audio[track]);
         let last_stuffing = 20 + (picture % RATE) as usize;
         let carries_pcr = first && self.video.is_none() && part == 0;
         let at = if carries_pcr {
@@ -375,7 +294,7 @@ impl Content for TsPattern {
     fn fill(&self, offset: u64, into: &mut [u8]) {
         let size = PACKET as u64;
         let mut number = offset / size;
-        let mut from = (offset % size) as usize;
+        let mut from = index(offset % size);
         let mut rest = into;
         while !rest.is_empty() {
             let packet = self.packet(number);
@@ -397,10 +316,15 @@ impl fmt::Debug for TsPattern {
     }
 }
 
-/// Where a packet of a PES packet stands.
+/// Where a packet stands.
+#[derive(Clone, Copy)]
 struct Place {
     number: u64,
     picture: u64,
-    part: u32,
     counter: u8,
+}
+
+/// A remainder as an index.
+fn index(value: u64) -> usize {
+    usize::try_from(value).expect("a remainder of something small")
 }

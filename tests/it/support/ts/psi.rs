@@ -93,8 +93,11 @@ impl<'a> Table<'a> {
         while let Some((entry, after)) = rest.split_first_chunk::<5>() {
             let length = usize::from(pid(entry[3], entry[4]) & 0xfff);
             let (descriptors, after) = after.split_at_checked(length)?;
-            let stream =
-                Stream { kind: entry[0], pid: pid(entry[1], entry[2]), descriptors: descriptors.to_vec() };
+            let stream = Stream {
+                kind: entry[0],
+                pid: pid(entry[1], entry[2]),
+                descriptors: descriptors.to_vec(),
+            };
             streams.push(stream);
             rest = after;
         }

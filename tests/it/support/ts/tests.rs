@@ -24,7 +24,7 @@ fn the_judge_finds_no_fault_with_any_shape() {
     for (name, pattern) in shapes() {
         let seconds = 3;
         let count = pattern.packets_per_second() * seconds;
-        let report = TsCheck::of(&pattern.packets(0, count as usize));
+        let report = TsCheck::of(&pattern.packets(0, usize::try_from(count).unwrap()));
         report.assert_clean(name);
         assert_eq!(report.packets, count, "{name}");
         assert_eq!((report.pats.count, report.pmts.count), (13 * seconds, 13 * seconds), "{name}");
@@ -46,7 +46,10 @@ fn any_offset_yields_the_same_bytes() {
         let whole = pattern.slice(from, 1000);
         for cut in 0..whole.len() {
             let right = pattern.slice(from + cut as u64, 40);
-            assert!(whole[cut..].starts_with(&right[..right.len().min(whole.len() - cut)]), "{name}");
+            assert!(
+                whole[cut..].starts_with(&right[..right.len().min(whole.len() - cut)]),
+                "{name}"
+            );
         }
     }
 }

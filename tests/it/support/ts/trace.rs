@@ -38,7 +38,10 @@ impl TsTrace {
         self.pending.extend_from_slice(bytes);
         let whole = self.pending.len() / PACKET * PACKET;
         let packets: Vec<u8> = self.pending.drain(..whole).collect();
-        packets.chunks(PACKET).filter_map(tag_of).for_each(|(seed, number)| self.note(seed, number));
+        packets
+            .chunks(PACKET)
+            .filter_map(tag_of)
+            .for_each(|(seed, number)| self.note(seed, number));
     }
 
     /// One entry for each stretch of packets from one pattern, in order: two entries after one

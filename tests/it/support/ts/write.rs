@@ -12,6 +12,13 @@ pub(super) fn head(packet: &mut [u8; PACKET], pid: u16, start: bool, control: u8
     packet[..4].copy_from_slice(&[SYNC, start | high, low, control << 4 | counter]);
 }
 
+/// Writes a packet that holds `section` alone.
+pub(super) fn section(packet: &mut [u8; PACKET], pid: u16, counter: u8, section: &[u8]) {
+    head(packet, pid, true, 1, counter);
+    packet[4] = 0;
+    packet[5..5 + section.len()].copy_from_slice(section);
+}
+
 /// An adaptation field with a PCR; returns where the payload begins.
 pub(super) fn pcr_field(packet: &mut [u8; PACKET], random_access: bool, base: u64) -> usize {
     let flags = if random_access { 0x50 } else { 0x10 };
@@ -102,11 +109,17 @@ pub(super) fn access_unit(codec: Codec, in_second: u64) -> Vec<u8> {
         (Codec::Hevc, false) => vec![0, 0, 0, 1, 0x46, 1, 0x30, 0, 0, 1, 2, 1, 0xd0],
         (Codec::Mpeg2, true) => [
             &[0, 0, 1, 0xb3, 0x14, 0, 0xf0, 0x13, 0xff, 0xff, 0xe0, 0x18][..],
+            &[0, 0, 1, 0xb5, 0x14, 0x8a, 0, 1, 0, 0],
             &[0, 0, 1, 0xb8, 0, 8, 0, 0x40],
             &[0, 0, 1, 0, 0, 0x0f, 0xff, 0xf8],
+            &[0, 0, 1, 0xb5, 0x8f, 0xff, 0xf3, 0x41, 0x80, 0, 0, 1, 1],
         ]
         .concat(),
-        (Codec::Mpeg2, false) => vec![0, 0, 1, 0, 0, 0x57, 0xff, 0xf8],
+        (Codec::Mpeg2, false) => [
+            &[0, 0, 1, 0, 0, 0x57, 0xff, 0xf8][..],
+            &[0, 0, 1, 0xb5, 0x8f, 0xff, 0xf3, 0x41, 0x80, 0, 0, 1, 1],
+        ]
+        .concat(),
         (Codec::Aac, _) => vec![0xff, 0xf1, 0x4c, 0x80, 0x28, 0x1f, 0xfc],
         (Codec::Ac3, _) => vec![0x0b, 0x77, 0xaa, 0xaa, 0x14, 0x40],
         (Codec::Mp2, _) => vec![0xff, 0xfd, 0x84, 0x04],

@@ -167,7 +167,8 @@ impl<'a> Draft<'a> {
         let everything = vec![Piece::Content { first: 0, length: total }];
         let whole = parts.is_none();
         let of = |&(first, last): &(u64, u64)| format!("bytes {first}-{last}/{total}");
-        let content = |&(first, last): &(u64, u64)| Piece::Content { first, length: last - first + 1 };
+        let content =
+            |&(first, last): &(u64, u64)| Piece::Content { first, length: last - first + 1 };
         let mut fields = vec![("Date".to_owned(), DATE.to_owned())];
         let (status, content_type, body) = match parts.as_deref() {
             None => ("200 OK", file.content_type.clone(), everything),

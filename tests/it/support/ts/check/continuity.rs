@@ -89,10 +89,8 @@ impl Last {
         }
         let spent = self.run > 0 && self.jumped;
         let like_a_copy = packet.has_payload && self.has_payload && packet.counter == self.counter;
-        let licensed = packet.discontinuity
-            && !spent
-            && !like_a_copy
-            && (!clock || packet.pcr.is_some());
+        let licensed =
+            packet.discontinuity && !spent && !like_a_copy && (!clock || packet.pcr.is_some());
         if licensed { Step::Jumped } else { Step::Broken { expected } }
     }
 }

@@ -63,7 +63,8 @@ impl<'a> Packet<'a> {
         let length = usize::from(after_head[0]);
         // 2.4.3.5: 183 without a payload, 0 to 182 before one.
         let fits = if control == 2 { length == 183 } else { length < 183 };
-        let Some((field, payload)) = after_head[1..].split_at_checked(length).filter(|_| fits) else {
+        let Some((field, payload)) = after_head[1..].split_at_checked(length).filter(|_| fits)
+        else {
             self.malformed = Some("adaptation_field_length");
             return;
         };

@@ -17,13 +17,13 @@ fn adapted(pid: u16, counter: u8, flags: u8, pcr: Option<u64>, payload: bool) ->
     let [high, low] = pid.to_be_bytes();
     let mut field = vec![flags | if pcr.is_some() { 0x10 } else { 0 }];
     if let Some(pcr) = pcr {
-        let bits = (pcr / 300) << 15 | 0x7e00 | pcr % 300;
+        let bits = ((pcr / 300) << 15) | 0x7e00 | (pcr % 300);
         field.extend(&bits.to_be_bytes()[2..]);
     }
-    let length = if payload { 20 } else { 183 };
-    field.resize(length, 0xff);
+    let length: u8 = if payload { 20 } else { 183 };
+    field.resize(usize::from(length), 0xff);
     let control = if payload { 0x30 } else { 0x20 };
-    let mut packet = vec![SYNC, high, low, control | counter, length as u8];
+    let mut packet = vec![SYNC, high, low, control | counter, length];
     packet.extend(field);
     packet.resize(PACKET, 0x55);
     packet
@@ -179,12 +179,13 @@ fn broken_fields_are_named() {
 /// A packet that begins a PES packet of `length` announced bytes with PTS and DTS.
 fn pes(counter: u8, length: u16, pts: u64, dts: u64) -> Vec<u8> {
     let stamp = |prefix: u8, ticks: u64| {
-        let bits = |from: u32, mask: u64| (ticks >> from & mask) as u8;
+        let bits = |from: u32, mask: u64| u8::try_from(ticks >> from & mask).unwrap();
         let (high, low) = (bits(30, 7), bits(15, 0x7f) << 1 | 1);
         [prefix << 4 | high << 1 | 1, bits(22, 0xff), low, bits(7, 0xff), bits(0, 0x7f) << 1 | 1]
     };
     let [high, low] = length.to_be_bytes();
-    let mut packet = vec![SYNC, 0x41, 0x00, 0x10 | counter, 0, 0, 1, 0xe0, high, low, 0x80, 0xc0, 10];
+    let mut packet =
+        vec![SYNC, 0x41, 0x00, 0x10 | counter, 0, 0, 1, 0xe0, high, low, 0x80, 0xc0, 10];
     packet.extend(stamp(3, pts));
     packet.extend(stamp(1, dts));
     packet.resize(PACKET, 0x77);
@@ -244,4 +245,42 @@ fn tables_are_checked() {
     pmt[end..end + 4].copy_from_slice(&crc.to_be_bytes());
     let changed = [pat, pattern.packet(1).to_vec(), pmt];
     assert_eq!(faults(&changed), [(Fault::TableVersion, 1)]);
+}
+
+/// Packets with a payload that are neither the first nor the last of their PID.
+fn inner(packets: &[&[u8]]) -> Vec<usize> {
+    let pid = |at: usize| (packets[at][1] & 0x1f, packets[at][2]);
+    let within = |at: &usize| {
+        let others = |range: std::ops::Range<usize>| range.into_iter().any(|n| pid(n) == pid(*at));
+        pid(*at) != (0x1f, 0xff) && others(0..*at) && others(*at + 1..packets.len())
+    };
+    (0..packets.len()).filter(within).collect()
+}
+
+#[test]
+fn every_lost_swapped_or_copied_packet_is_judged() {
+    let pattern = TsPattern::new(7).nulls(2);
+    let bytes = pattern.packets(1000, 150);
+    let packets: Vec<&[u8]> = bytes.chunks(PACKET).collect();
+    let inner = inner(&packets);
+    assert!(inner.len() > 100, "{}", inner.len());
+    for at in inner {
+        let judged = |packets: &[&[u8]]| TsCheck::of(&packets.concat());
+        let mut lost = packets.clone();
+        lost.remove(at);
+        assert_eq!(judged(&lost).count(Fault::Continuity), 1, "packet {at} lost");
+
+        let mut copied = packets.clone();
+        copied.insert(at, packets[at]);
+        let report = judged(&copied);
+        report.assert_clean("a legal copy");
+        assert_eq!(report.duplicates(), 1);
+
+        let mut wrong = packets.clone();
+        let mut packet = packets[at].to_vec();
+        packet[3] ^= 8;
+        wrong[at] = &packet;
+        let errors = judged(&wrong).count(Fault::Continuity);
+        assert_eq!(errors, 2, "packet {at} with another counter");
+    }
 }

@@ -1,0 +1,147 @@
+//! The names that others build on: figures and documents of the admin listener.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::get;
+use super::live;
+use crate::support::eventually::eventually_async;
+use crate::support::gateway::Gateway;
+use crate::support::origin::Origin;
+use crate::support::player::Player;
+use crate::support::player::presets;
+use crate::support::ts::PACKET;
+use crate::support::ts::TsPattern;
+use crate::support::vod::Vod;
+use crate::support::vod::VodFile;
+
+/// One family as the contract names it.
+#[derive(Debug, Default)]
+struct Family {
+    kind: String,
+    help: String,
+    labels: BTreeSet<String>,
+    samples: usize,
+}
+
+/// Reads the text format strictly: HELP, TYPE, then samples of that family and no other.
+fn families(text: &str) -> BTreeMap<String, Family> {
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').unwrap();
+            name.clone_into(&mut current);
+            let last = families
+                .insert(name.to_owned(), Family { help: help.to_owned(), ..Family::default() });
+            assert!(last.is_none(), "{name} stands there twice");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert_eq!(name, current);
+            kind.clone_into(&mut families.get_mut(name).unwrap().kind);
+        } else {
+            let (series, figure) = line.rsplit_once(' ').unwrap();
+            assert!(figure.parse::<f64>().unwrap().is_finite(), "{line}");
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let family = families.get_mut(&current).unwrap();
+            let suffix =
+                name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} in {current}"));
+            let suffixes: &[&str] =
+                if family.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            assert!(suffixes.contains(&suffix), "{line}");
+            let labels =
+                labels.trim_end_matches('}').split("\",").filter(|label| !label.is_empty());
+            family.labels.extend(labels.map(|label| label.split('=').next().unwrap().to_owned()));
+            family.samples += 1;
+        }
+    }
+    families
+}
+
+#[tokio::test]
+async fn the_names_of_the_metrics_are_those_of_the_contract() {
+    let origin = Origin::live(TsPattern::new(1)).await;
+    let yaml = live(&origin);
+    let gateway = Gateway::start(&yaml).await;
+    let request = presets::get_keep_alive("x", "/stream/one");
+    let (mut player, head) = Player::ask(gateway.stream, &request).await;
+    assert_eq!(head.status, 200);
+    player.read_exact_body(PACKET * 50).await;
+    player.close();
+    origin.idle().await;
+    eventually_async("a session has ended", async || {
+        gateway.metrics().await.contains("weir_sessions_total{").then_some(())
+    })
+    .await;
+    gateway.reload(&yaml).await;
+
+    let mut text = String::new();
+    for (name, family) in families(&gateway.metrics().await) {
+        assert!(family.samples > 0, "{name} has no sample");
+        let labels: Vec<&str> = family.labels.iter().map(String::as_str).collect();
+        text += &format!("{name} {} {{{}}} {}\n", family.kind, labels.join(","), family.help);
+    }
+    assert_is_the_contract(
+        "metrics.txt",
+        &text,
+        include_str!("../../fixtures/contracts/metrics.txt"),
+    );
+}
+
+#[tokio::test]
+async fn the_keys_of_the_documents_are_those_of_the_contract() {
+    let vod = Vod::start(VodFile::of_length(256 << 20)).await;
+    let yaml =
+        format!("channels: {{film: {{sources: [\"{}\"], kind: vod}}}}\n", vod.url("/film.mp4"));
+    let gateway = Gateway::start(&yaml).await;
+    let request = presets::get_keep_alive("x", "/stream/film");
+    let (_paused, head) = Player::ask(gateway.stream, &request).await;
+    assert_eq!(head.status, 200);
+    let mut keys = BTreeSet::new();
+    for target in ["/api/status", "/api/v1/sessions", "/api/v1/channels"] {
+        let document: Value = serde_json::from_str(&gateway.admin_get(target).await).unwrap();
+        shape(target, &document, &mut keys);
+    }
+    for target in ["/nowhere"] {
+        let document: Value =
+            serde_json::from_str(get(gateway.admin, target).await.text()).unwrap();
+        shape("problem", &document, &mut keys);
+    }
+    let text: String = keys.into_iter().map(|key| key + "\n").collect();
+    assert_is_the_contract("admin.txt", &text, include_str!("../../fixtures/contracts/admin.txt"));
+}
+
+/// A line for each value in `document`: where it is, and its type.
+fn shape(place: &str, document: &Value, into: &mut BTreeSet<String>) {
+    let kind = match document {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(items) => {
+            assert!(!items.is_empty(), "{place} is empty and shows nothing");
+            return items.iter().for_each(|item| shape(&format!("{place}[]"), item, into));
+        }
+        Value::Object(fields) => {
+            return fields
+                .iter()
+                .for_each(|(key, value)| shape(&format!("{place} {key}"), value, into));
+        }
+    };
+    into.insert(format!("{place}: {kind}"));
+}
+
+/// Others build on these names: a change of them is a decision, made by changing the file.
+fn assert_is_the_contract(file: &str, actual: &str, expected: &str) {
+    let (now, then): (BTreeSet<&str>, BTreeSet<&str>) =
+        (actual.lines().collect(), expected.lines().collect());
+    let gone: Vec<&&str> = then.difference(&now).collect();
+    let new: Vec<&&str> = now.difference(&then).collect();
+    assert!(
+        gone.is_empty() && new.is_empty(),
+        "not as in tests/fixtures/contracts/{file}\ngone: {gone:#?}\nnew: {new:#?}\nall:\n{actual}"
+    );
+    assert!(now.len() > 5, "{now:?}");
+}

@@ -1,0 +1,140 @@
+//! Real programs on both sides of the gateway: nginx as a source, FFmpeg as source and player, curl.
+//!
+//! A program that is not installed is skipped, loudly; with `WEIR_REQUIRE_PROGRAMS=1` it is missed.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::ExitStatus;
+use std::process::Output;
+use std::process::Stdio;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+mod curl;
+mod demo;
+mod ffmpeg;
+mod nginx;
+
+/// How long a program may run before its test fails; only met by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The paths of these programs, or None, loudly, if one of them is not installed.
+///
+/// # Panics
+/// If one is not installed and `WEIR_REQUIRE_PROGRAMS=1`.
+fn programs<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
+    let found = names.map(find);
+    let missing = names.iter().zip(&found).find(|(_, path)| path.is_none());
+    if let Some((name, _)) = missing {
+        let required = std::env::var("WEIR_REQUIRE_PROGRAMS").is_ok_and(|value| value == "1");
+        assert!(!required, "WEIR_REQUIRE_PROGRAMS=1, and {name} is not installed");
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        // Past the test harness, which keeps what passing tests print to itself.
+        let line = format!("SKIPPED: {test}: {name} is not installed\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return None;
+    }
+    Some(found.map(|path| path.expect("none is missing")))
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let mut folders = std::env::split_paths(&path).chain(usual);
+    folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
+}
+
+/// A program that serves for as long as this lives: dropping it ends it, by its process id, and
+/// waits until it is gone.
+struct Server(Child);
+
+impl Server {
+    fn start(command: &mut std::process::Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().expect("the program starts"))
+    }
+
+    /// How it ended, if it has.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("our own child")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A folder for a test's files, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("weir-it-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a folder of our own");
+        Self(path)
+    }
+
+    fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A file for a program's output.
+    fn file(&self, name: &str) -> File {
+        File::create(self.join(name)).expect("a file in our own folder")
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.join(name)).unwrap()).into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A port that was free a moment ago, for programs that cannot pick one themselves.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// If it does not end in time; it is killed then.
+async fn run(command: &mut Command) -> Output {
+    let what = format!("{:?}", command.as_std());
+    let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, running).await;
+    output.unwrap_or_else(|_| panic!("no end of {what}")).expect("the program starts")
+}
+
+/// Standard output of a program that succeeds without a word on standard error.
+///
+/// # Panics
+/// With what it says there.
+async fn run_clean(command: &mut Command) -> String {
+    let what = format!("{:?}", command.as_std());
+    let output = run(command).await;
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && err.is_empty(), "{what}: {}\n{err}\n{out}", output.status);
+    out
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
