@@ -20,11 +20,11 @@ use crate::delivery::sessions::Opening;
 use crate::flow::Control;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
-use crate::upstream;
 use crate::upstream::Fetcher;
 
 mod attempt;
 mod detect;
+pub mod failure;
 pub mod held;
 mod live;
 pub mod pipe;
@@ -33,6 +33,7 @@ pub mod seal;
 pub mod sessions;
 mod vod;
 
+pub use failure::{Attempt, Failure};
 pub use held::Held;
 pub use pipe::SessionBody;
 pub use seal::Seal;
@@ -74,7 +75,7 @@ pub struct Wish {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Every source was tried; what each said, in the order they were tried.
-    #[error("no source can be played: {}", failures(.0))]
+    #[error("no source can be played: {}", failure::listed(.0))]
     Exhausted(Vec<Attempt>),
     /// No source has the file: 404, or 410 where the last one says so.
     #[error("the file is not there")]
@@ -94,26 +95,6 @@ pub enum Error {
     /// A sealed URL whose time is over.
     #[error("this URL has expired")]
     Expired,
-}
-
-/// One source that was tried and failed.
-#[derive(Debug)]
-pub struct Attempt {
-    /// The source's index.
-    pub source: usize,
-    /// Why it gives no stream.
-    pub failure: Failure,
-}
-
-/// Why one source gives no stream.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// All connections of its provider are in use and none came free in time.
-    #[error("all {0} connections of its provider are in use")]
-    NoSlot(usize),
-    /// It failed by itself.
-    #[error("{0}")]
-    Upstream(#[from] upstream::Error),
 }
 
 /// Serves clients. One for the program.
@@ -183,28 +164,6 @@ impl Delivery {
     }
 }
 
-impl Error {
-    /// How long the client should wait before it asks again, where waiting may help.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        let Self::Exhausted(attempts) = self else {
-            return None;
-        };
-        attempts
-            .iter()
-            .filter_map(|attempt| match &attempt.failure {
-                Failure::NoSlot(_) => Some(Duration::from_secs(3)),
-                Failure::Upstream(error @ upstream::Error::Status { retry_after, .. })
-                    if error.retry() == upstream::Retry::CoolDown =>
-                {
-                    Some(retry_after.unwrap_or(Duration::from_secs(10)))
-                }
-                Failure::Upstream(_) => None,
-            })
-            .min()
-    }
-}
-
 /// What the profile asks for beyond passing bytes through.
 fn beyond_pass_through(profile: &config::Profile) -> Option<&'static str> {
     if profile.audio.is_some() {
@@ -214,15 +173,4 @@ fn beyond_pass_through(profile: &config::Profile) -> Option<&'static str> {
         return Some("FFmpeg profiles");
     }
     (profile.delivery == config::Delivery::Shared).then_some("the relay")
-}
-
-fn failures(attempts: &[Attempt]) -> String {
-    let mut text = String::new();
-    for attempt in attempts {
-        if !text.is_empty() {
-            text.push_str("; ");
-        }
-        text.push_str(&format!("source {}: {}", attempt.source, attempt.failure));
-    }
-    text
 }

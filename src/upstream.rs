@@ -98,6 +98,15 @@ impl Error {
         }
     }
 
+    /// What the source asked to be left alone for.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// The word for metrics and logs: one of a fixed list.
     #[must_use]
     pub fn outcome(&self) -> &'static str {

@@ -7,13 +7,12 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Either;
 
 use crate::delivery;
-use crate::delivery::Attempt;
 use crate::delivery::Body;
-use crate::delivery::Failure;
 use crate::delivery::Held;
+use crate::delivery::failure::Outlook;
+use crate::delivery::failure::outlook;
 use crate::message::problem;
 use crate::server::limits::Full as NoPlace;
-use crate::upstream;
 
 /// Seconds after which a client may try again where nothing better is known.
 const RETRY_SECONDS: u64 = 3;
@@ -117,22 +116,25 @@ impl Problem {
     /// A stream could not be served.
     pub(super) fn undelivered(error: &delivery::Error) -> Self {
         use delivery::Error as Cause;
+        let mut retry_after = None;
         let status = match error {
-            Cause::Exhausted(attempts) => exhausted(attempts),
+            Cause::Exhausted(attempts) => match outlook(attempts) {
+                Outlook::MayPass(wait) => {
+                    retry_after = Some(wait.as_secs().clamp(1, 300));
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                Outlook::Silent => StatusCode::GATEWAY_TIMEOUT,
+                Outlook::Broken => StatusCode::BAD_GATEWAY,
+            },
+            Cause::Missing(410) => StatusCode::GONE,
+            Cause::Missing(_) => StatusCode::NOT_FOUND,
             Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,
             Cause::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Cause::Playlist(_) => StatusCode::BAD_GATEWAY,
-            Cause::Missing(410) => StatusCode::GONE,
-            Cause::Missing(_) => StatusCode::NOT_FOUND,
             Cause::Forged => StatusCode::FORBIDDEN,
             Cause::Expired => StatusCode::GONE,
         };
-        let mut problem = Self::new(status, error.to_string());
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let wait = error.retry_after().map_or(RETRY_SECONDS, |wait| wait.as_secs());
-            problem.retry_after = Some(wait.clamp(1, 300));
-        }
-        problem
+        Self { retry_after, ..Self::new(status, error.to_string()) }
     }
 
     /// The status that will be sent.
@@ -162,68 +164,5 @@ impl Problem {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
-}
-
-/// The status for "no source can be played": a limit may pass, a silence is a timeout, and everything
-/// else is a bad gateway.
-fn exhausted(attempts: &[Attempt]) -> StatusCode {
-    let all = |test: fn(&Failure) -> bool| attempts.iter().all(|attempt| test(&attempt.failure));
-    let any = |test: fn(&Failure) -> bool| attempts.iter().any(|attempt| test(&attempt.failure));
-    if any(is_limit) || any(is_ours) {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    }
-    if all(|failure| matches!(failure, Failure::Upstream(error) if error.is_timeout())) {
-        return StatusCode::GATEWAY_TIMEOUT;
-    }
-    StatusCode::BAD_GATEWAY
-}
-
-fn is_ours(failure: &Failure) -> bool {
-    matches!(failure, Failure::Upstream(upstream::Error::NoResources))
-}
-
-fn is_limit(failure: &Failure) -> bool {
-    match failure {
-        Failure::NoSlot(_) => true,
-        Failure::Upstream(error) => error.retry() == upstream::Retry::CoolDown,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn status(code: u16) -> Failure {
-        upstream::Error::Status { code, retry_after: None }.into()
-    }
-
-    #[test]
-    fn failures_map_to_the_statuses_of_the_surface() {
-        let timeout = || upstream::Error::ResponseTimeout(Duration::from_secs(10)).into();
-        let cases: [(Vec<Failure>, u16); 11] = [
-            (vec![upstream::Error::Refused.into()], 502),
-            (vec![status(401)], 502),
-            (vec![status(403)], 502),
-            (vec![status(404)], 502),
-            (vec![status(410)], 502),
-            (vec![status(404), upstream::Error::Refused.into()], 502),
-            (vec![status(500)], 502),
-            (vec![timeout()], 504),
-            (vec![timeout(), upstream::Error::Refused.into()], 502),
-            (vec![Failure::NoSlot(1)], 503),
-            (vec![status(429), status(500)], 503),
-        ];
-        for (failures, expected) in cases {
-            let attempts: Vec<_> = failures
-                .into_iter()
-                .enumerate()
-                .map(|(source, failure)| Attempt { source, failure })
-                .collect();
-            let error = delivery::Error::Exhausted(attempts);
-            assert_eq!(Problem::undelivered(&error).status().as_u16(), expected, "{error}");
-        }
     }
 }

@@ -29,9 +29,17 @@ async fn fast_origin() -> Origin {
 
 /// Asks for a stream on a connection with a small receive buffer, so that its fullness is felt soon.
 async fn ask_narrow(gateway: &Gateway, channel: &str) -> Player {
-    let mut player = Player::connect_narrow(gateway.stream, 4096).await;
+    let mut player = Player::connect_narrow(gateway.stream, 32 * 1024).await;
     player.send(presets::get_keep_alive("x", &format!("/stream/{channel}"))).await;
     assert_eq!(player.head().await.status, 200);
+    player
+}
+
+/// Asks for a stream like any other player.
+async fn ask(gateway: &Gateway, channel: &str) -> Player {
+    let request = presets::get_keep_alive("x", &format!("/stream/{channel}"));
+    let (player, head) = Player::ask(gateway.stream, &request).await;
+    assert_eq!(head.status, 200);
     player
 }
 
@@ -128,27 +136,28 @@ async fn a_client_that_reads_slowly_is_not_dropped() {
 
 #[tokio::test]
 async fn a_paused_client_is_no_silence_of_its_source() {
-    let origin = fast_origin().await;
+    // Buffers as they are everywhere: tiny ones have silences of TCP's own.
+    let origin = Origin::start(|_| Script::live(Feed::of(pattern()))).await;
     let silent = Origin::start(|_| Script::live(Feed::of(pattern()).packets(20)).stall()).await;
     let gateway = Gateway::start(&format!(
-        "failover: {{response_timeout: 300ms, stall_timeout: 300ms}}\n\
+        "failover: {{response_timeout: 1s, stall_timeout: 1s}}\n\
          channels: {{paused: {{kind: live, sources: [\"{}\"]}}, \
          silent: {{kind: live, sources: [\"{}\"]}}}}",
         origin.url("/"),
         silent.url("/")
     ))
     .await;
-    let mut paused = ask_narrow(&gateway, "paused").await;
+    let mut paused = ask(&gateway, "paused").await;
     // Meanwhile sources that are silent indeed end their sessions, one after the other.
-    for _ in 0..5 {
+    for _ in 0..3 {
         let answer =
             Player::fetch(gateway.stream, &presets::get_keep_alive("x", "/stream/silent")).await;
         assert_eq!(answer.body.bytes.len(), 20 * PACKET);
         assert!(!answer.body.is_complete());
     }
-    assert_eq!(ended(&gateway, "silent", "source_stalled").await, 5.0);
+    assert_eq!(ended(&gateway, "silent", "source_stalled").await, 3.0);
     assert_eq!(gateway.metric("weir_sessions{channel=\"paused\"}").await, 1.0);
-    let bytes = paused.read_exact_body(8 << 20).await;
+    let bytes = paused.read_exact_body(32 << 20).await;
     pattern().assert_matches(0, &bytes);
     assert_eq!(ended(&gateway, "paused", "source_stalled").await, 0.0);
     assert_eq!((origin.open(), origin.total()), (1, 1));
@@ -156,17 +165,18 @@ async fn a_paused_client_is_no_silence_of_its_source() {
 
 #[tokio::test]
 async fn a_film_may_be_paused_beyond_every_limit() {
-    let (film, tv) = (fast_origin().await, fast_origin().await);
+    let film = Origin::start(|_| Script::live(Feed::of(pattern()))).await;
+    let tv = fast_origin().await;
     let gateway = Gateway::start(&format!(
         "limits: {{client_timeout: 1s}}\n\
-         failover: {{response_timeout: 300ms, stall_timeout: 300ms}}\n\
+         failover: {{response_timeout: 1s, stall_timeout: 1s}}\n\
          channels: {{film: {{kind: vod, sources: [\"{}\"]}}, \
          tv: {{kind: live, sources: [\"{}\"]}}}}",
         film.url("/film.mp4"),
         tv.url("/")
     ))
     .await;
-    let mut paused = ask_narrow(&gateway, "film").await;
+    let mut paused = ask(&gateway, "film").await;
     for dropped in 1..=2 {
         let _live = ask_narrow(&gateway, "tv").await;
         eventually_async("a live client is dropped", async || {
@@ -174,7 +184,7 @@ async fn a_film_may_be_paused_beyond_every_limit() {
         })
         .await;
     }
-    let bytes = paused.read_exact_body(8 << 20).await;
+    let bytes = paused.read_exact_body(32 << 20).await;
     pattern().assert_matches(0, &bytes);
     assert_eq!(gateway.metric("weir_sessions{channel=\"film\"}").await, 1.0);
 }
