@@ -28,7 +28,7 @@ pub enum Error {
     /// Not UTF-8 (8216 section 4.1).
     #[error("not UTF-8")]
     NotUtf8,
-    /// More than [`LINES_MAX`] lines.
+    /// More than 100,000 lines.
     #[error("too many lines")]
     TooLong,
     /// A carriage return or NUL within a line, where readers disagree on what the line is.
