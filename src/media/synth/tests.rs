@@ -48,6 +48,8 @@ struct Receiver {
     video: Vec<Unit>,
     audio: Vec<Unit>,
     sections: BTreeMap<Pid, Vec<Vec<u8>>>,
+    /// A long name's section spans two packets.
+    assemblers: BTreeMap<Pid, psi::Assembler>,
 }
 
 impl Receiver {
@@ -80,7 +82,8 @@ impl Receiver {
             pid => {
                 let sections = self.sections.entry(pid).or_default();
                 let take = |section: &[u8]| sections.push(section.to_vec());
-                psi::Assembler::new().push(packet.payload_unit_start(), payload, take);
+                let assembler = self.assemblers.entry(pid).or_default();
+                assembler.push(packet.payload_unit_start(), payload, take);
                 return;
             }
         };
@@ -229,6 +232,18 @@ fn pictures_are_whole_and_small() {
     }
     let kbit_per_second = bytes * 8 / 1000 / 10;
     assert!((300..900).contains(&kbit_per_second), "{kbit_per_second} kbit/s");
+}
+
+#[test]
+fn a_long_name_beyond_ascii_spans_two_packets() {
+    let scene = Scene { title: "\u{1134c}".repeat(40), ..Scene::default() };
+    let mut receiver = Receiver::default();
+    let mut out = Vec::new();
+    Synth::new(&scene, layout(), 0).next_picture(&mut out);
+    receiver.take(&out);
+    let sdt = &receiver.sections[&Pid::SDT][0];
+    assert!(sdt.len() > 184 && psi::crc32(sdt) == 0);
+    assert!(sdt.windows(4).any(|part| part == "\u{1134c}".as_bytes()));
 }
 
 proptest! {
