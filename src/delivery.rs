@@ -42,13 +42,14 @@ pub use sessions::Sessions;
 /// The body of every media answer: bytes at hand, or a session's stream.
 pub type Body = Either<Held, SessionBody>;
 
-/// Whether a client may stop reading for as long as it likes.
+/// What a session carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pause {
-    /// A film: its viewer may be away for an hour.
-    Forever,
+enum Piece {
+    /// A stream or a film: its begin and end are news, and a film's viewer may be away for an hour.
+    Whole,
+    /// One of the many segments of an HLS viewer: no news, and no reason to pause for longer than
     /// `limits.client_timeout`.
-    Limited,
+    Segment,
 }
 
 /// One client's wish, as far as serving it needs to know.
@@ -133,7 +134,7 @@ impl Delivery {
         }
         match channel.kind() {
             Some(Kind::Live) => self.live(channel, wish).await,
-            Some(Kind::Vod) => self.vod(channel, wish, Pause::Forever).await,
+            Some(Kind::Vod) => self.vod(channel, wish, Piece::Whole).await,
             Some(Kind::Hls) => self.playlist(channel, wish).await,
             None => self.detect(channel, wish).await,
         }
@@ -147,6 +148,7 @@ impl Delivery {
         wish: Wish,
         opened: Opened,
         extent: Extent,
+        piece: Piece,
         patience: Duration,
     ) -> SessionBody {
         wish.control.end_with(channel.retired.clone());
@@ -159,6 +161,7 @@ impl Delivery {
             slot: opened.slot,
             place: wish.place,
             cut: self.cut.clone(),
+            is_news: piece == Piece::Whole,
         });
         SessionBody::new(opened.answer.body, session, extent, patience)
     }

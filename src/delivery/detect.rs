@@ -11,7 +11,7 @@ use crate::channel::Kind;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
-use crate::delivery::Pause;
+use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
@@ -37,13 +37,13 @@ impl Delivery {
         let plain = wish.method == Method::GET && !wish.headers.contains_key(RANGE);
         match kind {
             Kind::Live if wish.method == Method::GET => Ok(self.stream(channel, wish, opened)),
-            Kind::Vod if plain => Ok(self.file(channel, wish, opened, Pause::Forever)),
+            Kind::Vod if plain => Ok(self.file(channel, wish, opened, Piece::Whole)),
             // Asked again, now rightly; the first connection is closed before the second opens.
             kind => {
                 drop(opened);
                 match kind {
                     Kind::Live => self.live(channel, wish).await,
-                    Kind::Vod => self.vod(channel, wish, Pause::Forever).await,
+                    Kind::Vod => self.vod(channel, wish, Piece::Whole).await,
                     Kind::Hls => self.playlist(channel, wish).await,
                 }
             }

@@ -12,6 +12,7 @@ use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Held;
+use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
@@ -61,7 +62,7 @@ impl Delivery {
         let coding = coding.filter(|_| opened.container == Container::Unknown);
         wish.control.limit_patience(wish.config.limits.client_timeout);
         let silence = silence_limit(&wish.config.failover);
-        let body = self.body(channel, wish, opened, Extent::Endless, silence);
+        let body = self.body(channel, wish, opened, Extent::Endless, Piece::Whole, silence);
         let mut response = head(media_type, Either::Right(body));
         if let Some(coding) = coding {
             response.headers_mut().insert(CONTENT_ENCODING, coding);

@@ -16,7 +16,7 @@ use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Held;
-use crate::delivery::Pause;
+use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
@@ -80,7 +80,7 @@ impl Delivery {
         match sealed.behind {
             Behind::Playlist => self.fetch_playlist(&only, wish).await,
             // A player that stops in the middle of a segment must not hold a connection for ever.
-            Behind::Media => self.vod(&Arc::new(only), wish, Pause::Limited).await,
+            Behind::Media => self.vod(&Arc::new(only), wish, Piece::Segment).await,
         }
     }
 

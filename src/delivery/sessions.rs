@@ -102,6 +102,8 @@ pub(crate) struct Opening {
     pub(crate) slot: Slot,
     pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
     pub(crate) cut: CancellationToken,
+    /// Whether its begin and end are lines for everybody, or for who debugs.
+    pub(crate) is_news: bool,
 }
 
 /// One running session. Dropping it ends it: it leaves the list, frees its slot and its place, and
@@ -113,6 +115,7 @@ pub(crate) struct Session {
     end: Option<End>,
     control: Arc<Control>,
     cut: CancellationToken,
+    is_news: bool,
     bytes_in: Value,
     bytes_out: Value,
     _slot: Slot,
@@ -157,20 +160,19 @@ impl Sessions {
         drop(running);
         let first = opening.started.elapsed();
         self.metrics.first_byte(first);
-        tracing::info!(
-            channel = %channel.id,
-            session = id,
-            source = opening.source,
-            client = %opening.client,
-            first_byte_ms = millis(first),
-            "session begins"
-        );
+        let (source, client, first_byte_ms) = (opening.source, opening.client, millis(first));
+        if opening.is_news {
+            tracing::info!(channel = %channel.id, session = id, source, %client, first_byte_ms, "session begins");
+        } else {
+            tracing::debug!(channel = %channel.id, session = id, source, %client, first_byte_ms, "session begins");
+        }
         Session {
             info,
             sessions: self.clone(),
             end: None,
             control: opening.control,
             cut: opening.cut,
+            is_news: opening.is_news,
             bytes_in: self.metrics.bytes(Direction::In),
             bytes_out: self.metrics.bytes(Direction::Out),
             _slot: opening.slot,
@@ -234,6 +236,10 @@ impl Drop for Session {
             End::SourceStalled => tracing::error!(
                 %channel, session, source, %client, bytes, seconds, side, end = word,
                 "session ends: the source went silent"
+            ),
+            _ if !self.is_news => tracing::debug!(
+                %channel, session, source, %client, bytes, seconds, side, end = word,
+                "session ends"
             ),
             _ => tracing::info!(
                 %channel, session, source, %client, bytes, seconds, side, end = word,

@@ -13,7 +13,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Held;
-use crate::delivery::Pause;
+use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
@@ -30,7 +30,7 @@ impl Delivery {
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
-        pause: Pause,
+        piece: Piece,
     ) -> Result<Response<Body>, Error> {
         if wish.method == Method::HEAD {
             return self.vod_head(channel, &wish).await;
@@ -39,7 +39,7 @@ impl Delivery {
         let fields = vod_request(&wish.headers);
         let question = Question { want: Want::File, method: Method::GET, fields, config: &config };
         let opened = self.first_source(channel, &question).await.map_err(missing)?;
-        Ok(self.file(channel, wish, opened, pause))
+        Ok(self.file(channel, wish, opened, piece))
     }
 
     /// The answer for a source that has the file.
@@ -48,7 +48,7 @@ impl Delivery {
         channel: &Arc<Channel>,
         wish: Wish,
         opened: Opened,
-        pause: Pause,
+        piece: Piece,
     ) -> Response<Body> {
         let head = &opened.answer.head;
         let status = head.status;
@@ -59,13 +59,13 @@ impl Delivery {
             headers.remove(CONTENT_LENGTH);
             return answer(status, headers, Either::Left(Held::empty()));
         }
-        match pause {
-            Pause::Forever => wish.control.wait_for_ever(),
-            Pause::Limited => wish.control.limit_patience(wish.config.limits.client_timeout),
+        match piece {
+            Piece::Whole => wish.control.wait_for_ever(),
+            Piece::Segment => wish.control.limit_patience(wish.config.limits.client_timeout),
         }
         let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);
         let silence = wish.config.failover.response_timeout;
-        let body = self.body(channel, wish, opened, extent, silence);
+        let body = self.body(channel, wish, opened, extent, piece, silence);
         answer(status, headers, Either::Right(body))
     }
 
