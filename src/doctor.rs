@@ -92,6 +92,7 @@ async fn source_line(
             authorization: source.authorization.clone(),
             connect_timeout: config.failover.connect_timeout,
             response_timeout: config.failover.response_timeout,
+            counted: source.is_counted(),
             egress: Arc::new(config.egress.clone()),
         };
         match first_bytes(fetcher, &ask).await {

@@ -164,6 +164,12 @@ impl Source {
         }
     }
 
+    /// Whether its provider's or receiver's budget limits its connections.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.budget.is_some()
+    }
+
     /// Slots that its provider has; 0 where nothing limits them.
     #[must_use]
     pub fn connections_max(&self) -> usize {

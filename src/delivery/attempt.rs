@@ -153,6 +153,7 @@ impl Delivery {
                 authorization: source.authorization.clone(),
                 connect_timeout: failover.connect_timeout,
                 response_timeout: failover.response_timeout,
+                counted: source.is_counted(),
                 egress: question.config.egress.clone().into(),
             };
             last = match self.fetcher.fetch(&ask).await {

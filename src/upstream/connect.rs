@@ -19,6 +19,18 @@ use crate::upstream::Error;
 /// How long the next address waits for the one before it (RFC 8305 section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// How long an address has to itself where only one may be tried at a time.
+const ATTEMPT_ALONE: Duration = Duration::from_millis(1500);
+
+/// Whether several addresses of a source may be tried at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Race {
+    /// Whichever answers first wins.
+    Allowed,
+    /// The source counts connections: two that are made at once would be one too many.
+    Never,
+}
+
 /// The bytes' way to a source.
 #[derive(Debug)]
 pub enum Transport {
@@ -33,7 +45,11 @@ pub enum Transport {
 ///
 /// # Errors
 /// [`Error::Refused`] when all refuse, else the last reason.
-pub async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+pub async fn connect(addresses: &[SocketAddr], race: Race) -> Result<TcpStream, Error> {
+    let patience = match race {
+        Race::Allowed => ATTEMPT_DELAY,
+        Race::Never => ATTEMPT_ALONE,
+    };
     let mut left = addresses.iter().copied();
     let mut attempts: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
     let mut delay: Option<Pin<Box<Sleep>>> = None;
@@ -44,8 +60,12 @@ pub async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
             if (due || attempts.is_empty())
                 && let Some(address) = left.next()
             {
+                if race == Race::Never {
+                    // Given up before the next begins.
+                    attempts.clear();
+                }
                 attempts.push(Box::pin(TcpStream::connect(address)));
-                delay = Some(Box::pin(sleep(ATTEMPT_DELAY)));
+                delay = Some(Box::pin(sleep(patience)));
                 continue;
             }
             let before = attempts.len();
@@ -156,9 +176,31 @@ mod tests {
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bad = closed.local_addr().unwrap();
         drop(closed);
-        let stream = connect(&[bad, good]).await.unwrap();
+        for race in [Race::Allowed, Race::Never] {
+            let stream = connect(&[bad, good], race).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good);
+            assert!(matches!(connect(&[bad], race).await, Err(Error::Refused)));
+            assert!(matches!(connect(&[], race).await, Err(Error::Resolve(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn two_addresses_of_a_source_that_counts_are_never_tried_at_once() {
+        // A full backlog leaves the first connect hanging, as a black hole does.
+        let full = tokio::net::TcpSocket::new_v4().unwrap();
+        full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = full.listen(1).unwrap();
+        let silent = full.local_addr().unwrap();
+        let mut fill = Vec::new();
+        for _ in 0..4 {
+            let filling =
+                tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(silent));
+            fill.push(filling.await);
+        }
+        assert!(fill.iter().any(Result::is_err), "the backlog is full");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let stream = connect(&[silent, good], Race::Never).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
-        assert!(matches!(connect(&[bad]).await, Err(Error::Refused)));
-        assert!(matches!(connect(&[]).await, Err(Error::Resolve(_))));
     }
 }

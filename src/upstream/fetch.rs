@@ -24,6 +24,7 @@ use crate::upstream::Error;
 use crate::upstream::body::Driver;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::body::io_kind;
+use crate::upstream::connect::Race;
 use crate::upstream::connect::Transport;
 use crate::upstream::connect::connect;
 use crate::upstream::connect::set_options;
@@ -63,6 +64,9 @@ pub struct Ask {
     pub connect_timeout: Duration,
     /// From the request to the response head.
     pub response_timeout: Duration,
+    /// Whether its connections are counted by somebody: then never two at once, not even while
+    /// connecting.
+    pub counted: bool,
     /// Which addresses connections may go to.
     pub egress: Arc<Egress>,
 }
@@ -165,8 +169,9 @@ impl Fetcher {
 
     async fn open(&self, ask: &Ask, url: &Url) -> Result<Transport, Error> {
         let trust = if url.same_host(&ask.home) { Trust::Configured } else { Trust::Foreign };
+        let race = if ask.counted { Race::Never } else { Race::Allowed };
         let addresses = self.resolver.resolve(url, trust, &ask.egress).await?;
-        let stream = connect(&addresses).await?;
+        let stream = connect(&addresses, race).await?;
         set_options(&stream);
         if url.is_https() {
             return Ok(Transport::Tls(Box::new(self.tls.connect(url.host(), stream).await?)));
