@@ -30,9 +30,9 @@
 //! layer lifecycle <-
 //! layer listen    <- config flow lifecycle message metrics
 //! layer channel   <- config message metrics
-//! layer upstream  <- config message metrics
+//! layer upstream  <- config lifecycle message metrics
 //! layer delivery  <- channel config flow lifecycle media message metrics upstream
-//! layer server    <- channel config delivery listen message metrics
+//! layer server    <- channel config delivery lifecycle listen message metrics
 //! layer api       <- channel config delivery lifecycle listen message metrics
 //! layer watchdog  <- lifecycle listen
 //! layer doctor    <- channel config lifecycle media message metrics upstream

@@ -5,7 +5,9 @@ pub mod nofile;
 pub mod readiness;
 pub mod signals;
 pub mod systemd;
+pub mod tally;
 pub mod tasks;
 
 pub use readiness::{Phase, Readiness};
+pub use tally::{Entry, Tally};
 pub use tasks::Tasks;

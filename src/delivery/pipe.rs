@@ -63,12 +63,11 @@ pub struct SessionBody {
 impl SessionBody {
     pub(crate) fn new(
         upstream: UpstreamBody,
-        session: Session,
+        mut session: Session,
         extent: Extent,
         patience: Duration,
     ) -> Self {
         let retired = Box::pin(session.channel().retired.clone().cancelled_owned());
-        let mut session = session;
         if extent == Extent::Sized(0) {
             // hyper never asks a body without bytes.
             session.ended(End::Complete);

@@ -1,10 +1,9 @@
 //! The accept loop: nothing is accepted that could not be answered, errors are counted, backed off
 //! and survived, and a full house still answers.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +13,8 @@ use tracing::Span;
 use crate::flow::ClientIo;
 use crate::flow::Control;
 use crate::flow::Stream;
+use crate::lifecycle::Entry;
+use crate::lifecycle::Tally;
 use crate::lifecycle::Tasks;
 use crate::listen::connection::ConnectionInfo;
 use crate::listen::socket::Listener;
@@ -44,8 +45,8 @@ const REFUSAL_LINGER: Duration = Duration::from_millis(250);
 pub struct Gate {
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    /// Connections of each address. Guards the counts; held to change one.
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// Connections of each address.
+    addresses: Tally<IpAddr>,
     /// All places.
     all: usize,
     /// Places that one address may have once half of all are taken.
@@ -56,8 +57,7 @@ pub struct Gate {
 #[derive(Debug)]
 struct Place {
     _permit: OwnedSemaphorePermit,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    address: IpAddr,
+    _counted: Entry<IpAddr>,
 }
 
 impl Gate {
@@ -69,7 +69,7 @@ impl Gate {
         Self {
             places: Arc::new(Semaphore::new(all)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
-            addresses: Arc::default(),
+            addresses: Tally::default(),
             all,
             per_address,
         }
@@ -89,25 +89,9 @@ impl Gate {
     fn enter(&self, address: IpAddr) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let crowded = self.places.available_permits() < self.all / 2;
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = addresses.entry(address).or_default();
-        if crowded && *here >= self.per_address {
-            return None;
-        }
-        *here += 1;
-        Some(Place { _permit: permit, addresses: Arc::clone(&self.addresses), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = addresses.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                addresses.remove(&self.address);
-            }
-        }
+        let max = if crowded { self.per_address } else { usize::MAX };
+        let counted = self.addresses.enter(address, max)?;
+        Some(Place { _permit: permit, _counted: counted })
     }
 }
 
@@ -262,6 +246,6 @@ mod tests {
         held.clear();
         drop(others);
         assert!(gate.enter(a).is_some());
-        assert!(gate.addresses.lock().unwrap().is_empty());
+        assert!(gate.addresses.is_empty());
     }
 }

@@ -1,10 +1,9 @@
 //! How many clients and how many requests: places that are taken before a stream is opened, and a
 //! request rate for each address.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use governor::clock::DefaultClock;
@@ -12,6 +11,8 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use crate::config;
+use crate::lifecycle::Entry;
+use crate::lifecycle::Tally;
 
 /// Addresses whose rate is remembered; beyond it those that have been quiet are forgotten, and when
 /// none is quiet requests are refused.
@@ -28,57 +29,31 @@ pub(super) enum Full {
 
 /// Places for clients.
 #[derive(Clone, Debug, Default)]
-pub struct Limits(Arc<Mutex<Taken>>);
-
-#[derive(Debug, Default)]
-struct Taken {
-    /// Places taken.
-    all: usize,
-    /// Places taken by each address that has any.
-    by_address: HashMap<IpAddr, usize>,
+pub struct Limits {
+    all: Tally<()>,
+    by_address: Tally<IpAddr>,
 }
 
 /// One place; free again when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    limits: Limits,
-    address: IpAddr,
+    _of_all: Entry<()>,
+    _of_address: Entry<IpAddr>,
 }
 
 impl Limits {
     /// Takes a place for `address`.
     pub(super) fn enter(&self, address: IpAddr, bounds: &config::Limits) -> Result<Place, Full> {
-        let address = network(address);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.all >= bounds.clients {
-            return Err(Full::Everywhere);
-        }
-        let here = taken.by_address.entry(address).or_default();
-        if *here >= bounds.clients_per_ip {
-            return Err(Full::ForAddress);
-        }
-        *here += 1;
-        taken.all += 1;
-        Ok(Place { limits: self.clone(), address })
+        let of_all = self.all.enter((), bounds.clients).ok_or(Full::Everywhere)?;
+        let of_address = self.by_address.enter(network(address), bounds.clients_per_ip);
+        let of_address = of_address.ok_or(Full::ForAddress)?;
+        Ok(Place { _of_all: of_all, _of_address: of_address })
     }
 
     /// Places taken now.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).all
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.limits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all -= 1;
-        if let Some(here) = taken.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
+        self.all.of(&())
     }
 }
 

@@ -1,12 +1,12 @@
 //! Host name to addresses, each checked against the egress rules.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
 use crate::config::Egress;
+use crate::lifecycle::Tally;
 use crate::message::Url;
 use crate::upstream::Error;
 use crate::upstream::egress;
@@ -28,15 +28,15 @@ const ADDRESSES_MAX: usize = 16;
 pub struct Resolver {
     /// Bounds the look-ups under way.
     places: Arc<Semaphore>,
-    /// Look-ups under way by host. Guards the counts; held to change one.
-    hosts: Arc<Mutex<HashMap<String, usize>>>,
+    /// Look-ups under way by host; each counts until its thread is done.
+    hosts: Tally<String>,
 }
 
 impl Resolver {
     /// A resolver with nothing under way.
     #[must_use]
     pub fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(LOOKUPS)), hosts: Arc::default() }
+        Self { places: Arc::new(Semaphore::new(LOOKUPS)), hosts: Tally::default() }
     }
 
     /// The addresses of `url`'s host that may be connected to, in the order to try them (RFC 8305:
@@ -73,7 +73,8 @@ impl Resolver {
     /// Asks on a thread of its own, which goes on when nobody waits any more: what is counted is the
     /// thread, so that a dead name server cannot take them all.
     async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-        let turn = self.turn(host).ok_or(Error::Resolve("too many look-ups under way"))?;
+        let turn = self.hosts.enter(host.to_owned(), LOOKUPS_PER_HOST);
+        let turn = turn.ok_or(Error::Resolve("too many look-ups under way"))?;
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| Error::Resolve("closed"))?;
         let asked = (host.to_owned(), port);
@@ -84,35 +85,6 @@ impl Resolver {
         match found.await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(_)) | Err(_) => Err(Error::Resolve("unknown host")),
-        }
-    }
-
-    /// A turn for this host, if it has not [`LOOKUPS_PER_HOST`] already.
-    fn turn(&self, host: &str) -> Option<Turn> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = hosts.entry(host.to_owned()).or_default();
-        if *under_way >= LOOKUPS_PER_HOST {
-            return None;
-        }
-        *under_way += 1;
-        Some(Turn { hosts: Arc::clone(&self.hosts), host: host.to_owned() })
-    }
-}
-
-/// One look-up under way; counted until its thread is done.
-struct Turn {
-    hosts: Arc<Mutex<HashMap<String, usize>>>,
-    host: String,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(under_way) = hosts.get_mut(&self.host) {
-            *under_way -= 1;
-            if *under_way == 0 {
-                hosts.remove(&self.host);
-            }
         }
     }
 }
