@@ -14,11 +14,16 @@ use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::config;
 use crate::config::Config;
+use crate::config::Join;
 use crate::delivery::attempt::Opened;
 use crate::delivery::pipe::Extent;
+use crate::delivery::pipe::Upstream;
 use crate::delivery::sessions::Opening;
 use crate::flow::Control;
+use crate::flow::Passage;
+use crate::flow::Way;
 use crate::lifecycle::Tasks;
+use crate::media::sniff::Container;
 use crate::metrics::Metrics;
 use crate::upstream::Fetcher;
 
@@ -152,6 +157,17 @@ impl Delivery {
         patience: Duration,
     ) -> SessionBody {
         wish.control.end_with(channel.retired.clone());
+        let is_seen = extent == Extent::Endless
+            && opened.container == Container::MpegTs
+            && wish.config.failover.join != Join::Raw;
+        let way = if is_seen { Way::Watched } else { Way::Spliced };
+        let (upstream, way) = match opened.answer.body.into_raw() {
+            Ok(raw) => {
+                let passage = Passage::new(raw, way, Arc::clone(&wish.control));
+                (Upstream::Raw(passage), way.word())
+            }
+            Err(body) => (Upstream::Framed(*body), "framed"),
+        };
         let session = self.sessions.begin(Opening {
             channel: Arc::clone(channel),
             source: opened.source,
@@ -161,9 +177,10 @@ impl Delivery {
             slot: opened.slot,
             place: wish.place,
             cut: self.cut.clone(),
+            way,
             is_news: piece == Piece::Whole,
         });
-        SessionBody::new(opened.answer.body, session, extent, patience)
+        SessionBody::new(upstream, session, extent, patience)
     }
 }
 

@@ -30,7 +30,7 @@
 //! layer lifecycle <-
 //! layer listen    <- config flow lifecycle message metrics
 //! layer channel   <- config message metrics
-//! layer upstream  <- config lifecycle message metrics
+//! layer upstream  <- config flow lifecycle message metrics
 //! layer delivery  <- channel config flow lifecycle media message metrics upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics
 //! layer api       <- channel config delivery lifecycle listen message metrics

@@ -107,6 +107,15 @@ impl Error {
         }
     }
 
+    /// What an I/O error while a body is read means.
+    #[must_use]
+    pub fn from_body(kind: std::io::ErrorKind) -> Self {
+        match kind {
+            std::io::ErrorKind::UnexpectedEof => Self::Short,
+            kind => Self::Broken(kind),
+        }
+    }
+
     /// The word for metrics and logs: one of a fixed list.
     #[must_use]
     pub fn outcome(&self) -> &'static str {

@@ -127,6 +127,7 @@ impl Api {
     }
 
     fn metrics(&self) -> Answer {
+        self.0.sessions.settle_all();
         let mut text = self.0.metrics.text();
         process::write(&mut text, &self.0.runtime);
         let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

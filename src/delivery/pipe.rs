@@ -11,6 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
+use crate::flow::Passage;
 use crate::upstream;
 use crate::upstream::UpstreamBody;
 
@@ -40,13 +41,21 @@ pub(crate) enum Extent {
     Delimited,
 }
 
+/// Where a session's bytes come from, and how they move.
+pub(crate) enum Upstream {
+    /// Through hyper, frame by frame: over TLS, or in chunks.
+    Framed(UpstreamBody),
+    /// Beneath hyper.
+    Raw(Passage),
+}
+
 /// The body of a session: frames come from the upstream connection when hyper has room for them,
 /// so a slow client slows only its own source.
 ///
 /// Memory: what [`UpstreamBody`] holds, and two timers. Dropping it closes the upstream connection
 /// and ends the session.
 pub struct SessionBody {
-    upstream: UpstreamBody,
+    upstream: Upstream,
     session: Session,
     extent: Extent,
     /// Bytes handed on.
@@ -62,7 +71,7 @@ pub struct SessionBody {
 
 impl SessionBody {
     pub(crate) fn new(
-        upstream: UpstreamBody,
+        upstream: Upstream,
         mut session: Session,
         extent: Extent,
         patience: Duration,
@@ -81,6 +90,19 @@ impl SessionBody {
             silence: Box::pin(sleep(patience)),
             armed: false,
             retired,
+        }
+    }
+
+    fn poll_upstream(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, upstream::Error>>> {
+        match &mut self.upstream {
+            Upstream::Framed(body) => body.poll_next(cx),
+            Upstream::Raw(passage) => {
+                let next = passage.poll_next(cx, |_| {});
+                next.map_err(|error| upstream::Error::from_body(error.kind()))
+            }
         }
     }
 
@@ -114,6 +136,11 @@ impl SessionBody {
 
     /// Nothing from the source now: has it been silent for too long?
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        if self.session.client_waits() {
+            // It is the client who is not ready.
+            self.armed = false;
+            return Poll::Pending;
+        }
         if !self.armed {
             self.silence.as_mut().reset(Instant::now() + self.patience);
             self.armed = true;
@@ -139,7 +166,7 @@ impl Body for SessionBody {
             me.session.ended(End::Reloaded);
             return Poll::Ready(Some(Err(Cut::Reloaded)));
         }
-        match me.upstream.poll_next(cx) {
+        match me.poll_upstream(cx) {
             Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(me.take(bytes)))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(me.fail(&error)),
             Poll::Ready(None) => Poll::Ready(me.finish()),

@@ -15,7 +15,6 @@ use crate::flow::Control;
 use crate::metrics::Direction;
 use crate::metrics::Metrics;
 use crate::metrics::Presence;
-use crate::metrics::Value;
 
 /// How a session ended. The words are the values of the metric's `end` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +80,8 @@ pub struct Info {
     pub started: Instant,
     /// Body bytes handed to the client so far. Written by the session, read by whoever asks.
     pub bytes: AtomicU64,
+    /// How many of them are in the metrics. Written under the lock of the running sessions.
+    counted: AtomicU64,
 }
 
 /// All sessions that run.
@@ -102,6 +103,8 @@ pub(crate) struct Opening {
     pub(crate) slot: Slot,
     pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
     pub(crate) cut: CancellationToken,
+    /// How its bytes move, for the log.
+    pub(crate) way: &'static str,
     /// Whether its begin and end are lines for everybody, or for who debugs.
     pub(crate) is_news: bool,
 }
@@ -116,8 +119,6 @@ pub(crate) struct Session {
     control: Arc<Control>,
     cut: CancellationToken,
     is_news: bool,
-    bytes_in: Value,
-    bytes_out: Value,
     _slot: Slot,
     _place: Box<dyn std::any::Any + Send + Sync>,
     _counted: Presence,
@@ -143,6 +144,20 @@ impl Sessions {
         running.values().cloned().collect()
     }
 
+    /// Adds what running sessions have passed to the metrics; to be called before those are read.
+    pub fn settle_all(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().for_each(|info| self.settle(info));
+    }
+
+    /// The caller holds the lock of the running sessions.
+    fn settle(&self, info: &Info) {
+        let bytes = info.bytes.load(Ordering::Relaxed);
+        let new = bytes - info.counted.swap(bytes, Ordering::Relaxed);
+        self.metrics.bytes(Direction::In).add(new);
+        self.metrics.bytes(Direction::Out).add(new);
+    }
+
     /// Begins a session and says so.
     pub(crate) fn begin(&self, opening: Opening) -> Session {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -153,6 +168,7 @@ impl Sessions {
             client: opening.client,
             started: opening.started,
             bytes: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
             channel: Arc::clone(&channel),
         });
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,10 +177,11 @@ impl Sessions {
         let first = opening.started.elapsed();
         self.metrics.first_byte(first);
         let (source, client, first_byte_ms) = (opening.source, opening.client, millis(first));
+        let way = opening.way;
         if opening.is_news {
-            tracing::info!(channel = %channel.id, session = id, source, %client, first_byte_ms, "session begins");
+            tracing::info!(channel = %channel.id, session = id, source, %client, way, first_byte_ms, "session begins");
         } else {
-            tracing::debug!(channel = %channel.id, session = id, source, %client, first_byte_ms, "session begins");
+            tracing::debug!(channel = %channel.id, session = id, source, %client, way, first_byte_ms, "session begins");
         }
         Session {
             info,
@@ -173,8 +190,6 @@ impl Sessions {
             control: opening.control,
             cut: opening.cut,
             is_news: opening.is_news,
-            bytes_in: self.metrics.bytes(Direction::In),
-            bytes_out: self.metrics.bytes(Direction::Out),
             _slot: opening.slot,
             _place: opening.place,
             _counted: Presence::enter(self.metrics.sessions(&channel.id)),
@@ -185,10 +200,14 @@ impl Sessions {
 impl Session {
     /// Counts bytes that came from the source and go to the client.
     pub(crate) fn passed(&self, bytes: usize) {
-        let bytes = bytes as u64;
-        self.info.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes_in.add(bytes);
-        self.bytes_out.add(bytes);
+        // Nobody else writes, so this need not be one step; and nobody else's cache line is touched.
+        let before = self.info.bytes.load(Ordering::Relaxed);
+        self.info.bytes.store(before + bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Whether it is the client that bytes wait for.
+    pub(crate) fn client_waits(&self) -> bool {
+        self.control.write_waits()
     }
 
     /// Remembers how it ended; the first word stands.
@@ -221,6 +240,7 @@ impl Drop for Session {
         let info = &self.info;
         let mut running = self.sessions.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.remove(&info.id);
+        self.sessions.settle(info);
         drop(running);
         self.sessions.metrics.session_ended(&info.channel.id, end.word());
         let (channel, session, source, client) =

@@ -1,18 +1,23 @@
 //! The client's socket as hyper sees it: plain TCP, TLS or a Unix socket, with a deadline on
-//! writes that make no progress.
+//! writes that make no progress. Where hyper writes a placeholder, what is on the connection's stage
+//! is sent instead.
 
 use std::io;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::flow::control::Control;
+use crate::flow::gather::Gather;
+use crate::flow::placeholder;
 
 /// The transport of one client connection.
 #[derive(Debug)]
@@ -32,19 +37,155 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct ClientIo {
     stream: Stream,
-    /// Patience in, `timed_out` out.
+    /// Patience in, `timed_out` out; the stage.
     control: Arc<Control>,
+    /// The line end behind a chunk that was spliced, until the next slices take it along: by itself
+    /// it would cost a packet.
+    held: &'static [u8],
+    /// The last slice sent was spliced, so what follows may be such a line end.
+    spliced: bool,
     /// Armed when a write began to wait.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Watched while a write waits: a reload that takes the channel away.
     ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
+/// What ends a chunk (RFC 9112 7.1).
+const CRLF: &[u8] = b"\r\n";
+
 impl ClientIo {
     /// Wraps `stream`; `control` says how long a write may wait.
     #[must_use]
     pub fn new(stream: Stream, control: Arc<Control>) -> Self {
-        Self { stream, control, deadline: None, ending: None }
+        control.set_splices(matches!(stream, Stream::Tcp(_)));
+        Self { stream, control, held: &[], spliced: false, deadline: None, ending: None }
+    }
+
+    /// Writes `slices`, the bytes on the stage for a placeholder among them.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let place = slices.iter().position(|slice| placeholder::covers(slice));
+        let Some(place) = place else {
+            return self.poll_plain(cx, slices);
+        };
+        let is_in_memory =
+            self.control.stage().vessel().is_some_and(|vessel| vessel.bytes().is_some());
+        if is_in_memory {
+            self.poll_gathered(cx, slices, place)
+        } else {
+            self.poll_spliced(cx, slices, place)
+        }
+    }
+
+    /// Slices that are what they are.
+    fn poll_plain(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if std::mem::take(&mut self.spliced) && is_crlf(slices) && !self.control.answered() {
+            self.held = CRLF;
+            return Poll::Ready(Ok(CRLF.len()));
+        }
+        if self.held.is_empty() {
+            return self.stream.poll_write_vectored(cx, slices);
+        }
+        let gather = Gather::new(self.held, slices, None);
+        let wrote = ready!(self.stream.poll_write_vectored(cx, gather.slices()))?;
+        self.sent_held(cx, wrote)
+    }
+
+    /// Slices with bytes from memory in place of the placeholder: one call of the kernel.
+    fn poll_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        place: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.spliced = false;
+        let control = Arc::clone(&self.control);
+        let mut stage = control.stage();
+        let Some(staged) = stage.vessel().and_then(|vessel| vessel.bytes()) else {
+            return Poll::Ready(Err(io::Error::other("a placeholder without bytes")));
+        };
+        let gather = Gather::new(self.held, slices, Some((place, staged)));
+        let wrote = ready!(self.stream.poll_write_vectored(cx, gather.slices()))?;
+        let of_stage = gather.of_stage(wrote);
+        let emptied = stage.wrote(of_stage);
+        if emptied && stage.take_wanted() {
+            cx.waker().wake_by_ref();
+        }
+        drop(stage);
+        self.sent_held(cx, wrote)
+    }
+
+    /// The slices before the placeholder, then the stage's pipe for the placeholder itself.
+    fn poll_spliced(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        place: usize,
+    ) -> Poll<io::Result<usize>> {
+        let Stream::Tcp(socket) = &self.stream else {
+            return Poll::Ready(Err(io::Error::other("only plain TCP is spliced")));
+        };
+        let (lead, rest) = slices.split_at_checked(place).unwrap_or_default();
+        let gather = Gather::new(self.held, lead, None);
+        let mut done = 0;
+        if gather.length() > 0 {
+            let wrote = ready!(poll_send_more(socket, cx, gather.slices()))?;
+            let whole = wrote == gather.length();
+            done = ready!(self.sent_held(cx, wrote))?;
+            if !whole {
+                return Poll::Ready(Ok(done));
+            }
+        }
+        let limit = rest.first().map_or(0, |placeholder| placeholder.len());
+        match self.poll_splice(cx, limit) {
+            Poll::Ready(Ok(count)) => Poll::Ready(Ok(done + count)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if done > 0 => Poll::Ready(Ok(done)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_splice(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
+        let Stream::Tcp(socket) = &self.stream else {
+            return Poll::Ready(Err(io::Error::other("only plain TCP is spliced")));
+        };
+        loop {
+            ready!(socket.poll_write_ready(cx))?;
+            let mut stage = self.control.stage();
+            let moved = socket.try_io(Interest::WRITABLE, || stage.splice(socket, limit));
+            match moved {
+                Ok((count, emptied)) => {
+                    if emptied && stage.take_wanted() {
+                        cx.waker().wake_by_ref();
+                    }
+                    self.spliced = count == limit;
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Takes the held line end out of `wrote`: hyper was told long ago that it is written.
+    fn sent_held(&mut self, cx: &mut Context<'_>, wrote: usize) -> Poll<io::Result<usize>> {
+        let held = self.held.len();
+        self.held = self.held.get(wrote.min(held)..).unwrap_or_default();
+        match wrote.checked_sub(held) {
+            // 0 would mean a closed connection to hyper.
+            None | Some(0) if held > 0 => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            wrote => Poll::Ready(Ok(wrote.unwrap_or(0))),
+        }
     }
 
     /// Turns the outcome of a write into progress (the deadline is lifted) or a wait (it is armed,
@@ -54,11 +195,19 @@ impl ClientIo {
         cx: &mut Context<'_>,
         wrote: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        let waited = self.control.write_waits();
         self.control.set_write_waits(wrote.is_pending());
         if wrote.is_ready() {
+            if waited {
+                // The body saw a client that takes nothing: it looks again.
+                cx.waker().wake_by_ref();
+            }
             self.deadline = None;
             self.ending = None;
             return wrote;
+        }
+        if !waited {
+            self.control.stage().settle()?;
         }
         if self.ending.is_none() {
             let token = self.control.ending();
@@ -94,28 +243,19 @@ impl AsyncRead for ClientIo {
 
 impl AsyncWrite for ClientIo {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let wrote = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
-        self.judge(cx, wrote)
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        };
+        let wrote = self.poll_send(cx, slices);
         self.judge(cx, wrote)
     }
 
@@ -141,6 +281,50 @@ impl AsyncWrite for ClientIo {
         // A TLS client that reads nothing would keep its close_notify waiting for ever.
         self.judge(cx, shut.map_ok(|()| 0)).map_ok(|_| ())
     }
+}
+
+impl Stream {
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        debug_assert!(
+            !slices.iter().any(|slice| placeholder::covers(slice)),
+            "a placeholder is never sent"
+        );
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+}
+
+/// Sends `slices`, telling the kernel that more follows at once, so that a chunk's size goes out in
+/// one packet with the chunk's first bytes.
+fn poll_send_more(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        let sent = socket.try_io(Interest::WRITABLE, || {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?)
+        });
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
+}
+
+/// Whether `slices` are one line end and nothing else.
+fn is_crlf(slices: &[IoSlice<'_>]) -> bool {
+    let mut slices = slices.iter().filter(|slice| !slice.is_empty());
+    slices.next().is_some_and(|slice| slice.as_ref() == CRLF) && slices.next().is_none()
 }
 
 #[cfg(test)]

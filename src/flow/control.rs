@@ -4,10 +4,12 @@
 //! share this small block of atomics instead.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+
+use crate::flow::stage::Stage;
 
 /// Shared by the wrapper of one client connection and by whoever answers on it.
 #[derive(Debug)]
@@ -24,6 +26,11 @@ pub struct Control {
     answering: AtomicBool,
     /// What `patience_ms` goes back to after an answer.
     usual_ms: u64,
+    /// Body bytes between the body, which puts them there, and the wrapper, which sends them. Both
+    /// run in the connection's task, so the lock is never waited for.
+    stage: Mutex<Stage>,
+    /// Whether the wrapper can splice: it is plain TCP.
+    splices: AtomicBool,
     /// Ends a write that waits. Guards one word, set when an answer begins and taken when it ends.
     ending: Mutex<Option<CancellationToken>>,
 }
@@ -38,6 +45,8 @@ impl Control {
             write_waits: AtomicBool::new(false),
             answering: AtomicBool::new(false),
             usual_ms: millis(patience),
+            stage: Mutex::default(),
+            splices: AtomicBool::new(false),
             ending: Mutex::new(None),
         }
     }
@@ -80,10 +89,29 @@ impl Control {
         self.write_waits.store(waits, Ordering::Relaxed);
     }
 
-    /// Whether an answer is on its way.
+    /// Whether an answer is on its way: its body has not ended, or bytes of it are not sent yet.
     #[must_use]
     pub fn answering(&self) -> bool {
-        self.answering.load(Ordering::Acquire)
+        self.answering.load(Ordering::Acquire) || self.stage().is_occupied()
+    }
+
+    /// Whether the answer's body has ended, whatever of it is still to be sent.
+    pub(crate) fn answered(&self) -> bool {
+        !self.answering.load(Ordering::Acquire)
+    }
+
+    /// The bytes on their way. Held for a call of the kernel at most, and never across an await.
+    pub(crate) fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the client's socket takes bytes from a pipe.
+    pub(crate) fn splices(&self) -> bool {
+        self.splices.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_splices(&self, splices: bool) {
+        self.splices.store(splices, Ordering::Relaxed);
     }
 
     /// A request head was let through: its answer begins.

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -11,11 +11,13 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::Connection;
 
+use crate::flow::Raw;
 use crate::upstream::Error;
+use crate::upstream::connect::Transport;
 use crate::upstream::head_filter::HeadFilter;
 
 /// hyper's client side of one upstream connection.
-pub(crate) type Driver = Pin<Box<Connection<HeadFilter, Empty<Bytes>>>>;
+pub(crate) type Driver = Box<Connection<HeadFilter, Empty<Bytes>>>;
 
 /// Bytes of one answer, in order. Dropping it closes the upstream connection.
 ///
@@ -28,11 +30,47 @@ pub struct UpstreamBody {
     incoming: Incoming,
     /// Bytes that were looked at before anybody asked for the body.
     first: Option<Bytes>,
+    /// The connection is plain TCP and the body comes in it as it is, not in chunks.
+    is_raw: bool,
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(driver: Option<Driver>, incoming: Incoming) -> Self {
-        Self { driver, incoming, first: None }
+    pub(crate) fn new(driver: Option<Driver>, incoming: Incoming, is_raw: bool) -> Self {
+        Self { driver, incoming, first: None, is_raw }
+    }
+
+    /// Takes the connection out of hyper's hands, so that the rest of the body can be moved without
+    /// it.
+    ///
+    /// # Errors
+    /// The body as it was, where that is not possible: over TLS, in chunks, or at its end.
+    pub fn into_raw(mut self) -> Result<Raw, Box<Self>> {
+        let may_be_raw = self.is_raw && self.incoming.size_hint().exact() != Some(0);
+        let Some(driver) = self.driver.take_if(|_| may_be_raw) else {
+            return Err(Box::new(self));
+        };
+        let parts = driver.into_parts();
+        let (transport, unread) = parts.io.into_parts();
+        let Transport::Tcp(socket) = transport else {
+            unreachable!("raw bodies are made of plain TCP connections only");
+        };
+        let mut ahead: Vec<_> = self.first.into_iter().collect();
+        // What hyper has framed comes before what it has read, and that before what it has not.
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.incoming).poll_frame(&mut cx) {
+            ahead.extend(frame.into_data());
+        }
+        let mut left = self.incoming.size_hint().exact();
+        for mut bytes in [parts.read_buf, unread] {
+            if let Some(left) = &mut left {
+                // A source may send more than it said; nobody is to see that.
+                bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= bytes.len() as u64;
+            }
+            ahead.push(bytes);
+        }
+        ahead.retain(|bytes| !bytes.is_empty());
+        Ok(Raw { socket, ahead, left })
     }
 
     /// Puts bytes that were read ahead back in front.
@@ -65,7 +103,7 @@ impl UpstreamBody {
             let Some(driver) = &mut self.driver else {
                 return Poll::Pending;
             };
-            if let Poll::Ready(ended) = driver.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = Pin::new(&mut **driver).poll(cx) {
                 self.driver = None;
                 if let Err(error) = ended {
                     tracing::trace!(%error, "upstream connection ended");
@@ -95,8 +133,7 @@ impl UpstreamBody {
 /// What went wrong while a body was read.
 pub(crate) fn broken(error: &hyper::Error) -> Error {
     match io_kind(error) {
-        Some(io::ErrorKind::UnexpectedEof) => Error::Short,
-        Some(kind) => Error::Broken(kind),
+        Some(kind) => Error::from_body(kind),
         None if error.is_incomplete_message() || error.is_body_write_aborted() => Error::Short,
         None => Error::Broken(io::ErrorKind::InvalidData),
     }

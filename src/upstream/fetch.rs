@@ -1,13 +1,15 @@
 //! One request to one source: connect, send, read the head, follow redirects.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, HOST, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, HOST, TRANSFER_ENCODING, USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -116,10 +118,11 @@ impl Fetcher {
             let (response, driver) = self.exchange(ask, &url).await?;
             self.metrics.upstream_response(started.elapsed());
             let (head, incoming) = response.into_parts();
+            let is_raw = !url.is_https() && !head.headers.contains_key(TRANSFER_ENCODING);
             let next =
                 trail.follow(head.status.as_u16(), &head.headers).map_err(Error::Redirect)?;
             let Some(next) = next else {
-                return Ok(Answer { head, body: UpstreamBody::new(driver, incoming), url });
+                return Ok(Answer { head, body: UpstreamBody::new(driver, incoming, is_raw), url });
             };
             url = next;
         }
@@ -143,7 +146,7 @@ impl Fetcher {
             .handshake(HeadFilter::new(transport))
             .await
             .map_err(|error| before_head(&error))?;
-        let mut driver: Option<Driver> = Some(Box::pin(connection));
+        let mut driver: Option<Driver> = Some(Box::new(connection));
         let mut response = pin!(sender.send_request(request(ask, url)?));
         // Nothing runs beside us: the connection moves only while we poll it.
         let answered = poll_fn(|cx| {
@@ -151,7 +154,7 @@ impl Fetcher {
                 return Poll::Ready(answered);
             }
             if let Some(running) = &mut driver
-                && running.as_mut().poll(cx).is_ready()
+                && Pin::new(&mut **running).poll(cx).is_ready()
             {
                 driver = None;
             }

@@ -43,6 +43,16 @@ impl HeadFilter {
             ),
         }
     }
+
+    /// The connection, and what was read from it and not handed on.
+    pub(crate) fn into_parts(self) -> (Transport, Bytes) {
+        let rest = match self.state {
+            State::Head(buffer, _) => buffer.freeze(),
+            State::HandOn(bytes) => bytes,
+            State::Body => Bytes::new(),
+        };
+        (self.io.into_inner(), rest)
+    }
 }
 
 impl Read for HeadFilter {

@@ -1,0 +1,166 @@
+//! The source's side of a body that moves beneath hyper: a plain TCP socket, how many bytes are
+//! still to come, and when to be woken for them.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::flow::batching::{Batching, LATE};
+use crate::flow::lowat;
+use crate::flow::placeholder;
+use crate::flow::pool::{Buffer, PooledPipe};
+use crate::flow::stage::Vessel;
+
+/// Bytes asked for at once, at first and after the client has fallen behind.
+const CHUNK_MIN: usize = 32 * 1024;
+
+/// A body that can be moved without a protocol library: identity coded, over plain TCP.
+#[derive(Debug)]
+pub struct Raw {
+    /// The source's socket, at the first body byte that is not in `ahead`.
+    pub socket: TcpStream,
+    /// Body bytes that were read already, in order.
+    pub ahead: Vec<Bytes>,
+    /// Bytes that are still to come from the socket; `None`: until the source closes.
+    pub left: Option<u64>,
+}
+
+/// Reads a source's socket.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    socket: TcpStream,
+    left: Option<u64>,
+    /// Bytes to ask for at once: more while the client keeps up, few once it does not.
+    chunk: usize,
+    batching: Batching,
+    /// Armed while bytes may gather.
+    late: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(socket: TcpStream, left: Option<u64>) -> Self {
+        let batching = Batching::new(Instant::now());
+        Self { socket, left, chunk: CHUNK_MIN, batching, late: None, armed: false }
+    }
+
+    /// Whether all bytes of a known length have come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// The client did not take all of the last bytes at once.
+    pub(crate) fn slow_down(&mut self) {
+        self.chunk = CHUNK_MIN;
+    }
+
+    /// Whether there may be bytes; the task is woken when there are. Cancel safe.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
+            return Poll::Ready(ready);
+        }
+        if self.batching.mark() > 1 {
+            self.poll_late(cx)?;
+        }
+        Poll::Pending
+    }
+
+    /// The next bytes, in a pipe where `splice` is set and the kernel gives one, else in a buffer.
+    /// `None` is the end of the stream, and one that comes before its length is an error.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        splice: bool,
+    ) -> Poll<io::Result<Option<Vessel>>> {
+        loop {
+            ready!(self.poll_ready(cx))?;
+            let limit = self.left.map_or(u64::MAX, |left| left).min(self.chunk as u64);
+            let limit = usize::try_from(limit).unwrap_or(self.chunk);
+            let pipe = if splice { PooledPipe::take() } else { None };
+            let filled = match pipe {
+                Some(pipe) => self.fill_pipe(pipe, limit),
+                None => self.fill_buffer(Buffer::take(), limit),
+            };
+            match filled {
+                Ok((vessel, count)) => {
+                    return Poll::Ready(Ok(self.took(count, limit)?.then_some(vessel)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn fill_pipe(&self, mut pipe: PooledPipe, limit: usize) -> io::Result<(Vessel, usize)> {
+        let count = self.socket.try_io(Interest::READABLE, || {
+            let pipe = pipe.get().ok_or(io::ErrorKind::BrokenPipe)?;
+            pipe.fill(&self.socket, limit)
+        })?;
+        Ok((Vessel::Pipe(pipe), count))
+    }
+
+    fn fill_buffer(&self, mut buffer: Buffer, limit: usize) -> io::Result<(Vessel, usize)> {
+        let mut count = None;
+        let asked = self.socket.try_io(Interest::READABLE, || {
+            let room = buffer.get_mut(..limit).ok_or(io::ErrorKind::InvalidInput)?;
+            let read = rustix::io::read(&self.socket, room)?;
+            count = Some(read);
+            // Fewer than there was room for: the socket is empty, and asking again would only say
+            // so. Said here, it makes the runtime wait for the next event.
+            if read < limit { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match (count, asked) {
+            (Some(count), _) => Ok((Vessel::Buffer(buffer, 0..count), count)),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Keeps the accounts of `count` bytes out of `limit`; false at the end of the stream.
+    fn took(&mut self, count: usize, limit: usize) -> io::Result<bool> {
+        self.armed = false;
+        if let Some(left) = &mut self.left {
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            *left = left.saturating_sub(count as u64);
+        }
+        if count == limit {
+            self.chunk = (self.chunk * 2).min(placeholder::LEN_MAX);
+        }
+        if let Some(mark) = self.batching.read(count, Instant::now()) {
+            self.mark(mark)?;
+        }
+        Ok(count > 0)
+    }
+
+    /// Bytes may be waiting below the mark: after a while they must not wait any longer.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.armed {
+            let deadline = Instant::now() + LATE;
+            match &mut self.late {
+                Some(late) => late.as_mut().reset(deadline),
+                None => self.late = Some(Box::pin(sleep_until(deadline))),
+            }
+            self.armed = true;
+        }
+        let is_late = self.late.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready());
+        match is_late.then(|| self.batching.late()).flatten() {
+            // The kernel wakes us at once if there are bytes.
+            Some(mark) => self.mark(mark),
+            None => Ok(()),
+        }
+    }
+
+    fn mark(&self, bytes: u32) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        lowat::set(&self.socket, bytes)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! The body of an answer whose bytes go from the source's socket to the client's beneath hyper.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use crate::flow::Control;
+use crate::flow::intake::{Intake, Raw};
+use crate::flow::placeholder;
+use crate::flow::stage::Vessel;
+
+/// How the bytes of a [`Passage`] move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From socket to socket in the kernel, unseen. Where the kernel gives no pipe, or the client's
+    /// side is no plain TCP, as [`Way::Watched`].
+    Spliced,
+    /// Through a buffer that is shown to whoever watches.
+    Watched,
+}
+
+impl Way {
+    /// The word for logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Spliced => "spliced",
+            Self::Watched => "watched",
+        }
+    }
+}
+
+/// Reads a source and puts what it gives on its client's stage, one vessel at a time: the next
+/// bytes are read once these have been taken, so a slow client slows its own source and no more.
+///
+/// Memory: a buffer or a pipe of 256 KiB at most while bytes are on their way, nothing but the
+/// socket while none are.
+#[derive(Debug)]
+pub struct Passage {
+    /// Bytes that were read before, last first. They are handed on as they are.
+    ahead: Vec<Bytes>,
+    intake: Intake,
+    way: Way,
+    control: Arc<Control>,
+}
+
+impl Passage {
+    /// Moves what `raw` gives to the client behind `control`.
+    #[must_use]
+    pub fn new(raw: Raw, way: Way, control: Arc<Control>) -> Self {
+        let Raw { socket, mut ahead, left } = raw;
+        ahead.reverse();
+        Self { ahead, intake: Intake::new(socket, left), way, control }
+    }
+
+    /// The next bytes, as hyper is to frame them; `watch` is shown those that pass through memory.
+    /// `None` is the end of the stream. Cancel safe.
+    ///
+    /// # Errors
+    /// What reading the source's socket says; `UnexpectedEof` when it ends before its length.
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut watch: impl FnMut(&[u8]),
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(bytes) = self.ahead.pop() {
+            watch(&bytes);
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if self.intake.is_complete() {
+            return Poll::Ready(None);
+        }
+        if self.stage_is_occupied(cx) {
+            return Poll::Pending;
+        }
+        let splice = self.way == Way::Spliced && self.control.splices();
+        let filled = ready!(self.intake.poll_fill(cx, splice));
+        Poll::Ready(filled.map(|vessel| vessel.map(|vessel| self.put(vessel, watch))).transpose())
+    }
+
+    fn put(&self, vessel: Vessel, mut watch: impl FnMut(&[u8])) -> Bytes {
+        vessel.bytes().into_iter().for_each(&mut watch);
+        let placeholder = placeholder::of(vessel.left());
+        self.control.stage().put(vessel);
+        placeholder
+    }
+
+    /// Whether the last bytes are still on their way. Then the task is woken when they are gone and
+    /// there is more: by the source if there is none now, else by whoever sends the last of them.
+    fn stage_is_occupied(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.control.stage().is_occupied() {
+            return false;
+        }
+        if self.control.write_waits() {
+            // A client that does not keep up is no reason to be woken by its source, too.
+            self.intake.slow_down();
+            self.control.stage().want();
+        } else if self.intake.poll_ready(cx).is_ready() {
+            self.control.stage().want();
+        }
+        true
+    }
+}
