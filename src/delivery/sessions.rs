@@ -74,6 +74,8 @@ pub struct Info {
     pub channel: Arc<Channel>,
     /// The source that is being played.
     pub source: usize,
+    /// How its bytes move: `spliced`, `watched` or `framed`.
+    pub way: &'static str,
     /// Who watches.
     pub client: IpAddr,
     /// Since when.
@@ -103,7 +105,7 @@ pub(crate) struct Opening {
     pub(crate) slot: Slot,
     pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
     pub(crate) cut: CancellationToken,
-    /// How its bytes move, for the log.
+    /// How its bytes move, for logs and the API.
     pub(crate) way: &'static str,
     /// Whether its begin and end are lines for everybody, or for who debugs.
     pub(crate) is_news: bool,
@@ -165,6 +167,7 @@ impl Sessions {
         let info = Arc::new(Info {
             id,
             source: opening.source,
+            way: opening.way,
             client: opening.client,
             started: opening.started,
             bytes: AtomicU64::new(0),
