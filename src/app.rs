@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::config::Loaded;
 use crate::delivery::Delivery;
 use crate::delivery::Seal;
+use crate::lifecycle::Lanes;
 use crate::lifecycle::Phase;
 use crate::lifecycle::Readiness;
 use crate::lifecycle::Tasks;
@@ -77,6 +78,9 @@ pub enum Error {
     /// No TLS towards sources.
     #[error("TLS towards sources: {0}")]
     Rustls(#[from] rustls::Error),
+    /// No thread for streams.
+    #[error("cannot start the threads that carry streams: {0}")]
+    Threads(io::Error),
     /// The system has no randomness.
     #[error("the system gives no random bytes")]
     Random,
@@ -112,6 +116,8 @@ pub struct App {
     tasks: Tasks,
     /// Those of the admin listener, which answers for as long as the others drain.
     admin_tasks: Tasks,
+    /// Where streams run; idle until a client comes.
+    lanes: Lanes,
     tls: Option<tls::Tls>,
     stream: Vec<Listener>,
     stream_tls: Vec<Listener>,
@@ -171,6 +177,7 @@ impl App {
             readiness: Readiness::new(),
             tasks,
             admin_tasks: Tasks::new(),
+            lanes: Lanes::start().map_err(Error::Threads)?,
             tls,
             stream,
             stream_tls,
@@ -248,6 +255,7 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             port: Port::Stream,
             patience: config.limits.client_timeout,
+            lanes: Some(self.lanes.clone()),
         };
         let server = Server::new(
             Arc::clone(&self.catalogs),
@@ -268,6 +276,7 @@ impl App {
             self.delivery.sessions().clone(),
             Arc::clone(&self.metrics),
             self.readiness.clone(),
+            self.lanes.clone(),
         );
         let both = Both { server, api: api.clone() };
         for listener in std::mem::take(&mut self.shared) {
@@ -277,6 +286,8 @@ impl App {
             tasks: self.admin_tasks.clone(),
             gate: Gate::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS),
             port: Port::Admin,
+            // It answers whatever the lanes do.
+            lanes: None,
             ..acceptor
         };
         for listener in std::mem::take(&mut self.admin) {
@@ -292,7 +303,7 @@ impl App {
         options: HttpOptions,
     ) {
         let tasks = acceptor.tasks.clone();
-        let stop = tasks.stop_token();
+        let stop = tasks.stop_notice();
         let serving = acceptor.run(listener, tls, move |accepted| {
             connection::serve(accepted.io, accepted.info, handler.clone(), options, stop.clone())
         });

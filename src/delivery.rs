@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::{HeaderMap, Method, Response};
 use http_body_util::Either;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
 use crate::channel::Kind;
@@ -19,9 +18,11 @@ use crate::delivery::attempt::Opened;
 use crate::delivery::pipe::Extent;
 use crate::delivery::pipe::Upstream;
 use crate::delivery::sessions::Opening;
+use crate::flow;
 use crate::flow::Control;
 use crate::flow::Passage;
 use crate::flow::Way;
+use crate::lifecycle::Notice;
 use crate::lifecycle::Tasks;
 use crate::media::sniff::Container;
 use crate::metrics::Metrics;
@@ -110,8 +111,10 @@ pub struct Delivery {
     sessions: Sessions,
     metrics: Arc<Metrics>,
     seal: Arc<Seal>,
+    /// Whether the kernel lets bytes be spliced.
+    splices: bool,
     /// Cancelled when the grace of a stop is over, so that sessions know who ended them.
-    cut: CancellationToken,
+    cut: Notice,
 }
 
 impl Delivery {
@@ -119,7 +122,15 @@ impl Delivery {
     #[must_use]
     pub fn new(fetcher: Fetcher, metrics: Arc<Metrics>, seal: Seal, tasks: &Tasks) -> Self {
         let sessions = Sessions::new(Arc::clone(&metrics));
-        Self { fetcher, sessions, metrics, seal: Arc::new(seal), cut: tasks.cut_token() }
+        let splices = match flow::pipe::probe() {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::info!("bodies are copied, not spliced: {why}");
+                false
+            }
+        };
+        let (seal, cut) = (Arc::new(seal), tasks.cut_notice());
+        Self { fetcher, sessions, metrics, seal, splices, cut }
     }
 
     /// Who watches what.
@@ -157,10 +168,13 @@ impl Delivery {
         patience: Duration,
     ) -> SessionBody {
         wish.control.end_with(channel.retired.clone());
+        if extent == Extent::Endless {
+            wish.control.no_hurry();
+        }
         let is_seen = extent == Extent::Endless
             && opened.container == Container::MpegTs
             && wish.config.failover.join != Join::Raw;
-        let way = if is_seen { Way::Watched } else { Way::Spliced };
+        let way = if is_seen || !self.splices { Way::Watched } else { Way::Spliced };
         let (upstream, way) = match opened.answer.body.into_raw() {
             Ok(raw) => {
                 let passage = Passage::new(raw, way, Arc::clone(&wish.control));

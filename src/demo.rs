@@ -103,11 +103,12 @@ impl Bound {
             metrics: Arc::new(Metrics::new()),
             port: Port::Stream,
             patience: std::time::Duration::from_secs(60),
+            lanes: None,
         };
-        tasks.spawn(Span::none(), hls::run(origin.window(), tasks.stop_token()));
+        tasks.spawn(Span::none(), hls::run(origin.window(), tasks.stop_notice()));
         let options =
             HttpOptions { head_timeout: std::time::Duration::from_secs(10), head_bytes: 16 * 1024 };
-        let stop = tasks.stop_token();
+        let stop = tasks.stop_notice();
         let serving = acceptor.run(self.listener, None, move |accepted| {
             let control: &Control = &accepted.info.control;
             control.wait_for_ever();

@@ -25,11 +25,11 @@
 //! layer message   <-
 //! layer config    <-
 //! layer metrics   <-
-//! layer flow      <-
-//! layer logging   <- config
 //! layer lifecycle <-
+//! layer flow      <- lifecycle
+//! layer logging   <- config
 //! layer listen    <- config flow lifecycle message metrics
-//! layer channel   <- config message metrics
+//! layer channel   <- config lifecycle message metrics
 //! layer upstream  <- config flow lifecycle message metrics
 //! layer delivery  <- channel config flow lifecycle media message metrics upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics

@@ -11,8 +11,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
-use tokio_metrics::RuntimeMonitor;
 
 use crate::api::types::ChannelView;
 use crate::api::types::Session;
@@ -20,6 +20,7 @@ use crate::api::types::Status;
 use crate::channel::Catalogs;
 use crate::config::Config;
 use crate::delivery::Sessions;
+use crate::lifecycle::Lanes;
 use crate::lifecycle::Phase;
 use crate::lifecycle::Readiness;
 use crate::listen::ConnectionInfo;
@@ -39,24 +40,24 @@ struct Parts {
     sessions: Sessions,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    runtime: RuntimeMonitor,
+    lanes: Lanes,
     started: Instant,
 }
 
 type Answer = Response<Full<Bytes>>;
 
 impl Api {
-    /// Wires the parts; starts nothing. Call inside the runtime whose figures are shown.
+    /// Wires the parts; starts nothing.
     #[must_use]
     pub fn new(
         catalogs: Arc<Catalogs>,
         sessions: Sessions,
         metrics: Arc<Metrics>,
         readiness: Readiness,
+        lanes: Lanes,
     ) -> Self {
-        let runtime = RuntimeMonitor::new(&tokio::runtime::Handle::current());
         let started = Instant::now();
-        Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, runtime, started }))
+        Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, lanes, started }))
     }
 
     /// Whether a path is the admin listener's, where one address answers both.
@@ -129,7 +130,8 @@ impl Api {
     fn metrics(&self) -> Answer {
         self.0.sessions.settle_all();
         let mut text = self.0.metrics.text();
-        process::write(&mut text, &self.0.runtime);
+        let main = Handle::current();
+        process::write(&mut text, self.0.lanes.handles().chain([&main]));
         let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         answer(StatusCode::OK, media_type, text)
     }

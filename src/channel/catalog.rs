@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue};
-use tokio_util::sync::CancellationToken;
 
 use crate::channel::budget::Budget;
 use crate::channel::kind::Kind;
@@ -18,6 +17,7 @@ use crate::channel::source::Unusable;
 use crate::channel::source::fields;
 use crate::config;
 use crate::config::Config;
+use crate::lifecycle::Notice;
 use crate::metrics::Metrics;
 
 /// A named thing that clients request.
@@ -33,7 +33,7 @@ pub struct Channel {
     /// How it is delivered.
     pub profile: config::Profile,
     /// Cancelled when a reload has changed or removed it: its sessions end.
-    pub retired: CancellationToken,
+    pub retired: Notice,
     /// The kind by definition.
     defined_kind: Option<Kind>,
     /// The kind that an answer showed.
@@ -58,7 +58,7 @@ pub struct Receiver {
     definition: config::Receiver,
     profile: config::Profile,
     budget: Arc<Budget>,
-    retired: CancellationToken,
+    retired: Notice,
     /// `r/NAME`.
     id: Arc<str>,
 }
@@ -102,12 +102,12 @@ impl Catalogs {
         for channel in last.channels.values() {
             let kept = next.channels.get(channel.id.as_ref());
             if !kept.is_some_and(|kept| Arc::ptr_eq(kept, channel)) {
-                channel.retired.cancel();
+                channel.retired.give();
             }
         }
         for receiver in &last.receivers {
             if !next.receivers.iter().any(|kept| Arc::ptr_eq(kept, receiver)) {
-                receiver.retired.cancel();
+                receiver.retired.give();
             }
         }
     }
@@ -284,7 +284,7 @@ impl Builder<'_> {
             name: channel.name.clone(),
             sources,
             profile: definition.profile.clone(),
-            retired: CancellationToken::new(),
+            retired: Notice::new(),
             defined_kind: Kind::from_definition(channel.kind),
             learned: Arc::default(),
             definition: Some(definition),
@@ -339,7 +339,7 @@ impl Builder<'_> {
             return Arc::clone(last);
         }
         let id = format!("r/{}", definition.name).into();
-        Arc::new(Receiver { definition, profile, budget, retired: CancellationToken::new(), id })
+        Arc::new(Receiver { definition, profile, budget, retired: Notice::new(), id })
     }
 
     /// The budget with this name, carried over from the last catalog so that what is open counts;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::flow::Passage;
+use crate::lifecycle::Given;
 use crate::upstream;
 use crate::upstream::UpstreamBody;
 
@@ -66,7 +66,7 @@ pub struct SessionBody {
     silence: Pin<Box<Sleep>>,
     armed: bool,
     /// Resolves when a reload has taken the channel away.
-    retired: Pin<Box<WaitForCancellationFutureOwned>>,
+    retired: Given,
 }
 
 impl SessionBody {
@@ -76,7 +76,7 @@ impl SessionBody {
         extent: Extent,
         patience: Duration,
     ) -> Self {
-        let retired = Box::pin(session.channel().retired.clone().cancelled_owned());
+        let retired = session.channel().retired.given();
         if extent == Extent::Sized(0) {
             // hyper never asks a body without bytes.
             session.ended(End::Complete);
@@ -162,7 +162,7 @@ impl Body for SessionBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let me = &mut *self;
-        if me.retired.as_mut().poll(cx).is_ready() {
+        if Pin::new(&mut me.retired).poll(cx).is_ready() {
             me.session.ended(End::Reloaded);
             return Poll::Ready(Some(Err(Cut::Reloaded)));
         }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
 use crate::channel::Slot;
 use crate::flow::Control;
+use crate::lifecycle::Notice;
 use crate::metrics::Direction;
 use crate::metrics::Metrics;
 use crate::metrics::Presence;
@@ -104,7 +104,7 @@ pub(crate) struct Opening {
     pub(crate) control: Arc<Control>,
     pub(crate) slot: Slot,
     pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
-    pub(crate) cut: CancellationToken,
+    pub(crate) cut: Notice,
     /// How its bytes move, for logs and the API.
     pub(crate) way: &'static str,
     /// Whether its begin and end are lines for everybody, or for who debugs.
@@ -119,7 +119,7 @@ pub(crate) struct Session {
     /// Set when the end is known before the drop; a drop without one is the client's doing.
     end: Option<End>,
     control: Arc<Control>,
-    cut: CancellationToken,
+    cut: Notice,
     is_news: bool,
     _slot: Slot,
     _place: Box<dyn std::any::Any + Send + Sync>,
@@ -227,10 +227,10 @@ impl Session {
         if let Some(end) = self.end {
             return end;
         }
-        if self.cut.is_cancelled() {
+        if self.cut.is_given() {
             return End::Shutdown;
         }
-        if self.info.channel.retired.is_cancelled() {
+        if self.info.channel.retired.is_given() {
             return End::Reloaded;
         }
         if self.control.timed_out() { End::ClientTimeout } else { End::ClientClosed }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::interval;
-use tokio_util::sync::CancellationToken;
 
+use crate::lifecycle::Notice;
 use crate::media::synth::Layout;
 use crate::media::synth::Palette;
 use crate::media::synth::Scene;
@@ -91,13 +91,13 @@ impl Window {
 }
 
 /// Keeps the window moving until the program drains.
-pub(super) async fn run(window: Arc<Window>, stop: CancellationToken) {
+pub(super) async fn run(window: Arc<Window>, stop: Notice) {
     let mut ticks = interval(Duration::from_secs(SECONDS));
     ticks.tick().await;
     loop {
         tokio::select! {
             _ = ticks.tick() => window.grow(),
-            () = stop.cancelled() => return,
+            () = stop.given() => return,
         }
     }
 }

@@ -11,13 +11,14 @@ use std::task::{Context, Poll, ready};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::flow::control::Control;
 use crate::flow::gather::Gather;
 use crate::flow::placeholder;
+use crate::lifecycle::Given;
 
 /// The transport of one client connection.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct ClientIo {
     /// Armed when a write began to wait.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Watched while a write waits: a reload that takes the channel away.
-    ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    ending: Option<Given>,
 }
 
 /// What ends a chunk (RFC 9112 7.1).
@@ -169,6 +170,12 @@ impl ClientIo {
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // This socket cannot be spliced to: what is in the pipe is sent from memory.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    stage.settle()?;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -210,10 +217,9 @@ impl ClientIo {
             self.control.stage().settle()?;
         }
         if self.ending.is_none() {
-            let token = self.control.ending();
-            self.ending = token.map(|token| Box::pin(token.cancelled_owned()));
+            self.ending = self.control.ending().map(|notice| notice.given());
         }
-        if self.ending.as_mut().is_some_and(|ending| ending.as_mut().poll(cx).is_ready()) {
+        if self.ending.as_mut().is_some_and(|ending| Pin::new(ending).poll(cx).is_ready()) {
             return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
         }
         let Some(patience) = self.control.patience() else {
@@ -284,6 +290,27 @@ impl AsyncWrite for ClientIo {
 }
 
 impl Stream {
+    /// Puts a plain stream, of which nothing was read or written yet, into the hands of another
+    /// runtime. TLS stays where it is.
+    ///
+    /// # Errors
+    /// When the other runtime's poller takes no more sockets.
+    pub fn move_to(self, runtime: &Handle) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => {
+                let stream = stream.into_std()?;
+                let _inside = runtime.enter();
+                TcpStream::from_std(stream).map(Self::Tcp)
+            }
+            Self::Unix(stream) => {
+                let stream = stream.into_std()?;
+                let _inside = runtime.enter();
+                UnixStream::from_std(stream).map(Self::Unix)
+            }
+            Self::Tls(stream) => Ok(Self::Tls(stream)),
+        }
+    }
+
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,

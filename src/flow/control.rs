@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::flow::stage::Stage;
+use crate::lifecycle::Hurry;
+use crate::lifecycle::Notice;
 
 /// Shared by the wrapper of one client connection and by whoever answers on it.
 #[derive(Debug)]
@@ -29,10 +29,15 @@ pub struct Control {
     /// Body bytes between the body, which puts them there, and the wrapper, which sends them. Both
     /// run in the connection's task, so the lock is never waited for.
     stage: Mutex<Stage>,
+    /// Makes the connection's lane look for events at once while the answer is in a hurry.
+    hurry: Option<Hurry>,
+    /// The answer is in a hurry unless its client makes it wait: its head is not out, or it is a
+    /// file.
+    urgent: AtomicBool,
     /// Whether the wrapper can splice: it is plain TCP.
     splices: AtomicBool,
     /// Ends a write that waits. Guards one word, set when an answer begins and taken when it ends.
-    ending: Mutex<Option<CancellationToken>>,
+    ending: Mutex<Option<Notice>>,
 }
 
 impl Control {
@@ -45,10 +50,18 @@ impl Control {
             write_waits: AtomicBool::new(false),
             answering: AtomicBool::new(false),
             usual_ms: millis(patience),
+            hurry: None,
+            urgent: AtomicBool::new(false),
             stage: Mutex::default(),
             splices: AtomicBool::new(false),
             ending: Mutex::new(None),
         }
+    }
+
+    /// The same, on a lane that is told when an answer is in a hurry.
+    #[must_use]
+    pub fn with_hurry(self, hurry: Option<Hurry>) -> Self {
+        Self { hurry, ..self }
     }
 
     /// From now on the client may take no byte for `patience` at most.
@@ -87,6 +100,21 @@ impl Control {
 
     pub(crate) fn set_write_waits(&self, waits: bool) {
         self.write_waits.store(waits, Ordering::Relaxed);
+        if self.urgent.load(Ordering::Relaxed) {
+            self.set_hurry(!waits);
+        }
+    }
+
+    /// The head is out and what follows is endless: a few milliseconds do not matter to it.
+    pub fn no_hurry(&self) {
+        self.urgent.store(false, Ordering::Relaxed);
+        self.set_hurry(false);
+    }
+
+    fn set_hurry(&self, on: bool) {
+        if let Some(hurry) = &self.hurry {
+            hurry.set(on);
+        }
     }
 
     /// Whether an answer is on its way: its body has not ended, or bytes of it are not sent yet.
@@ -117,6 +145,8 @@ impl Control {
     /// A request head was let through: its answer begins.
     pub fn begin_answer(&self) {
         self.answering.store(true, Ordering::Release);
+        self.urgent.store(true, Ordering::Relaxed);
+        self.set_hurry(true);
     }
 
     /// The answer is over: patience is what it was, and nothing ends the connection from outside.
@@ -124,16 +154,17 @@ impl Control {
         self.patience_ms.store(self.usual_ms, Ordering::Relaxed);
         *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.answering.store(false, Ordering::Release);
+        self.no_hurry();
     }
 
-    /// From now on `token` ends the connection even while its client reads nothing: hyper does not
+    /// From now on `notice` ends the connection even while its client reads nothing: hyper does not
     /// ask a body for bytes then, so the body could not.
-    pub fn end_with(&self, token: CancellationToken) {
-        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    pub fn end_with(&self, notice: Notice) {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice);
     }
 
-    /// The token of the running answer.
-    pub(crate) fn ending(&self) -> Option<CancellationToken> {
+    /// What ends the running answer.
+    pub(crate) fn ending(&self) -> Option<Notice> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

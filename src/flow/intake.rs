@@ -37,6 +37,8 @@ pub(crate) struct Intake {
     left: Option<u64>,
     /// Bytes to ask for at once: more while the client keeps up, few once it does not.
     chunk: usize,
+    /// The kernel does not splice from this socket.
+    refused: bool,
     batching: Batching,
     /// Armed while bytes may gather.
     late: Option<Pin<Box<Sleep>>>,
@@ -46,7 +48,7 @@ pub(crate) struct Intake {
 impl Intake {
     pub(crate) fn new(socket: TcpStream, left: Option<u64>) -> Self {
         let batching = Batching::new(Instant::now());
-        Self { socket, left, chunk: CHUNK_MIN, batching, late: None, armed: false }
+        Self { socket, left, chunk: CHUNK_MIN, refused: false, batching, late: None, armed: false }
     }
 
     /// Whether all bytes of a known length have come.
@@ -81,7 +83,7 @@ impl Intake {
             ready!(self.poll_ready(cx))?;
             let limit = self.left.map_or(u64::MAX, |left| left).min(self.chunk as u64);
             let limit = usize::try_from(limit).unwrap_or(self.chunk);
-            let pipe = if splice { PooledPipe::take() } else { None };
+            let pipe = if splice && !self.refused { PooledPipe::take() } else { None };
             let filled = match pipe {
                 Some(pipe) => self.fill_pipe(pipe, limit),
                 None => self.fill_buffer(Buffer::take(), limit),
@@ -92,6 +94,10 @@ impl Intake {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // This kind of socket cannot be spliced here (a sandbox's own network stack, say).
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && !self.refused => {
+                    self.refused = true;
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }

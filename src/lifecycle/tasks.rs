@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
+
+use crate::lifecycle::Given;
+use crate::lifecycle::Notice;
 
 /// Spawns and counts tasks, and carries the two words that end them.
 ///
@@ -15,10 +18,10 @@ use tracing::{Instrument, Span};
 pub struct Tasks {
     /// Counts what runs.
     tracker: TaskTracker,
-    /// Cancelled when the program begins to drain: take nothing new, finish what runs.
-    stop: CancellationToken,
-    /// Cancelled when the grace is over: end now.
-    cut: CancellationToken,
+    /// Given when the program begins to drain: take nothing new, finish what runs.
+    stop: Notice,
+    /// Given when the grace is over: end now.
+    cut: Notice,
 }
 
 impl Tasks {
@@ -34,42 +37,58 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let cut = self.cut.clone();
-        let bounded = async move {
+        self.tracker.spawn(self.bounded(task).instrument(span));
+    }
+
+    /// As [`Tasks::spawn`], on another runtime.
+    pub fn spawn_on<F>(&self, runtime: &Handle, span: Span, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tracker.spawn_on(self.bounded(task).instrument(span), runtime);
+    }
+
+    /// `task` until everything must end.
+    fn bounded<F>(&self, task: F) -> impl Future<Output = ()> + use<F>
+    where
+        F: Future<Output = ()>,
+    {
+        let cut = self.cut.given();
+        async move {
             tokio::select! {
                 () = task => {}
-                () = cut.cancelled() => {}
+                () = cut => {}
             }
-        };
-        self.tracker.spawn(bounded.instrument(span));
+        }
     }
 
     /// Resolves once draining has begun. Cancel safe.
-    pub async fn stopping(&self) {
-        self.stop.cancelled().await;
+    #[must_use]
+    pub fn stopping(&self) -> Given {
+        self.stop.given()
     }
 
-    /// The token behind [`Tasks::stopping`], for code that holds one instead of these tasks.
+    /// The notice behind [`Tasks::stopping`], for code that holds one instead of these tasks.
     #[must_use]
-    pub fn stop_token(&self) -> CancellationToken {
+    pub fn stop_notice(&self) -> Notice {
         self.stop.clone()
     }
 
-    /// The token that is cancelled when everything must end at once.
+    /// The notice that everything must end at once.
     #[must_use]
-    pub fn cut_token(&self) -> CancellationToken {
+    pub fn cut_notice(&self) -> Notice {
         self.cut.clone()
     }
 
     /// Begins draining: accept loops end, idle connections close, running answers go on.
     pub fn stop(&self) {
-        self.stop.cancel();
+        self.stop.give();
         self.tracker.close();
     }
 
     /// Ends every task now.
     pub fn cut(&self) {
-        self.cut.cancel();
+        self.cut.give();
     }
 
     /// How many tasks run.

@@ -14,6 +14,8 @@ use crate::flow::ClientIo;
 use crate::flow::Control;
 use crate::flow::Stream;
 use crate::lifecycle::Entry;
+use crate::lifecycle::Hurry;
+use crate::lifecycle::Lanes;
 use crate::lifecycle::Tally;
 use crate::lifecycle::Tasks;
 use crate::listen::connection::ConnectionInfo;
@@ -117,6 +119,9 @@ pub struct Acceptor {
     pub port: Port,
     /// How long a write may wait until a handler says otherwise.
     pub patience: Duration,
+    /// Threads for connections that carry streams; without them connections stay on the runtime
+    /// that accepts them.
+    pub lanes: Option<Lanes>,
 }
 
 impl Acceptor {
@@ -140,9 +145,9 @@ impl Acceptor {
                     self.metrics.accepted(self.port);
                     let (me, tls, serve) = (self.clone(), tls.clone(), serve.clone());
                     match self.gate.enter(peer.ip) {
-                        Some(place) => self.tasks.spawn(Span::current(), async move {
+                        Some(place) => self.hand_over(stream, |stream, hurry| async move {
                             let _place = place;
-                            me.serve(stream, peer, tls, serve).await;
+                            me.serve(stream, peer, hurry, tls, serve).await;
                         }),
                         None => self.refuse(stream, tls.is_some()),
                     }
@@ -161,6 +166,32 @@ impl Acceptor {
     async fn accept(&self, listener: &Listener) -> io::Result<(Stream, Peer)> {
         self.gate.opens().await;
         listener.accept().await
+    }
+
+    /// Serves `stream` in a task of its own, on a lane where there are lanes.
+    fn hand_over<F>(&self, stream: Stream, serve: impl FnOnce(Stream, Option<Hurry>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(place) = self.lanes.as_ref().and_then(Lanes::place) else {
+            return self.tasks.spawn(Span::current(), serve(stream, None));
+        };
+        match stream.move_to(place.handle()) {
+            Ok(stream) => {
+                let serving = serve(stream, Some(place.hurry()));
+                let place = Arc::new(place);
+                let held = Arc::clone(&place);
+                self.tasks.spawn_on(place.handle(), Span::current(), async move {
+                    serving.await;
+                    drop(held);
+                });
+                place.wake();
+            }
+            Err(error) => {
+                self.metrics.accept_error();
+                tracing::warn!(%error, "cannot hand a connection over; it is closed");
+            }
+        }
     }
 
     /// Tells a client that there is no room, in a task that lives for a moment; when there are too
@@ -190,13 +221,21 @@ impl Acceptor {
         });
     }
 
-    async fn serve<F, S>(&self, stream: Stream, peer: Peer, tls: Option<Tls>, serve: S)
-    where
+    async fn serve<F, S>(
+        &self,
+        stream: Stream,
+        peer: Peer,
+        hurry: Option<Hurry>,
+        tls: Option<Tls>,
+        serve: S,
+    ) where
         S: Fn(Accepted) -> F,
         F: Future<Output = ()>,
     {
         let _counted = Presence::enter(self.metrics.connections(self.port));
         let secure = tls.is_some();
+        // A handshake is all round trips; the first request says anew.
+        let hurry = hurry.inspect(|hurry| hurry.set(secure));
         let stream = match (stream, tls) {
             (Stream::Tcp(stream), Some(tls)) => match tls.accept(stream).await {
                 Ok(stream) => Stream::Tls(Box::new(stream)),
@@ -204,7 +243,8 @@ impl Acceptor {
             },
             (stream, _) => stream,
         };
-        let control = Arc::new(Control::new(self.patience));
+        let hurry = hurry.inspect(|hurry| hurry.set(false));
+        let control = Arc::new(Control::new(self.patience).with_hurry(hurry));
         let io = ClientIo::new(stream, Arc::clone(&control));
         let info = Arc::new(ConnectionInfo { peer, tls: secure, control });
         serve(Accepted { io, info }).await;

@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
-use tokio_util::sync::CancellationToken;
 
 use crate::flow::ClientIo;
 use crate::flow::Control;
+use crate::lifecycle::Notice;
 use crate::listen::guard::Guard;
 use crate::listen::socket::Peer;
 use crate::message::request_head::Limits;
@@ -67,14 +67,15 @@ pub async fn serve<H: Handler>(
     info: Arc<ConnectionInfo>,
     handler: H,
     options: HttpOptions,
-    stop: CancellationToken,
+    stop: Notice,
 ) {
     let limits = Limits { head_bytes: options.head_bytes, ..Limits::default() };
     let control = Arc::clone(&info.control);
     let guard = Guard::new(io, Arc::clone(&control), limits);
     let service = service_fn(move |request| {
         let (handler, info, control) = (handler.clone(), Arc::clone(&info), Arc::clone(&control));
-        async move {
+        // hyper keeps room for this future for as long as the connection lives: a pointer's worth.
+        Box::pin(async move {
             let chunked = request.headers().contains_key(TRANSFER_ENCODING);
             let mut answer = handler.handle(request, info).await;
             if chunked {
@@ -82,7 +83,7 @@ pub async fn serve<H: Handler>(
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer.map(|body| Answering::new(body, control)))
-        }
+        })
     });
     let mut builder = http1::Builder::new();
     builder
@@ -99,7 +100,7 @@ pub async fn serve<H: Handler>(
     let mut connection = pin!(builder.serve_connection(guard, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = stop.given() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -1,14 +1,14 @@
-//! Figures of the process and of the tokio runtime, read at each scrape and kept nowhere.
+//! Figures of the process and of its tokio runtimes, read at each scrape and kept nowhere.
 
 use std::fmt::Write;
 use std::fs;
 
-use tokio_metrics::RuntimeMonitor;
+use tokio::runtime::Handle;
 
 /// Appends `process_*` and `weir_tokio_*` figures in the text format.
 ///
 /// What the kernel does not tell (no `/proc`) is left out.
-pub fn write(text: &mut String, runtime: &RuntimeMonitor) {
+pub fn write<'a>(text: &mut String, runtimes: impl Iterator<Item = &'a Handle>) {
     if let Some(bytes) = resident_bytes() {
         gauge(text, "process_resident_memory_bytes", "Resident memory", bytes);
     }
@@ -23,20 +23,23 @@ pub fn write(text: &mut String, runtime: &RuntimeMonitor) {
         super::write_header(text, "process_cpu_seconds_total", "User and system time", "counter");
         _ = writeln!(text, "process_cpu_seconds_total {seconds}");
     }
-    if let Some(figures) = runtime.intervals().next() {
-        gauge(text, "weir_tokio_workers", "Worker threads", figures.workers_count as u64);
-        gauge(text, "weir_tokio_tasks", "Tasks alive", figures.live_tasks_count as u64);
-        gauge(
-            text,
-            "weir_tokio_global_queue_depth",
-            "Tasks waiting in the runtime's shared queue",
-            figures.global_queue_depth as u64,
-        );
+    let (mut workers, mut tasks, mut queued, mut busy) = (0, 0, 0, 0.0);
+    for runtime in runtimes.map(Handle::metrics) {
+        workers += runtime.num_workers() as u64;
+        tasks += runtime.num_alive_tasks() as u64;
+        queued += runtime.global_queue_depth() as u64;
+        busy += (0..runtime.num_workers())
+            .map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64())
+            .sum::<f64>();
     }
-    let workers = tokio::runtime::Handle::current().metrics();
-    let busy: f64 = (0..workers.num_workers())
-        .map(|worker| workers.worker_total_busy_duration(worker).as_secs_f64())
-        .sum();
+    gauge(text, "weir_tokio_workers", "Worker threads", workers);
+    gauge(text, "weir_tokio_tasks", "Tasks alive", tasks);
+    gauge(
+        text,
+        "weir_tokio_global_queue_depth",
+        "Tasks waiting in the runtimes' shared queues",
+        queued,
+    );
     super::write_header(text, "weir_tokio_busy_seconds_total", "Time workers were busy", "counter");
     _ = writeln!(text, "weir_tokio_busy_seconds_total {busy}");
 }

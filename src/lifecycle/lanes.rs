@@ -1,0 +1,144 @@
+//! The threads that carry streams: one for each core, each turning a runtime of its own. A stream
+//! stays on the lane that its connection was put on, so that no wake-up crosses threads and no
+//! socket's readiness is looked for twice; new connections go to the lane with the fewest.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+
+use crate::lifecycle::Notice;
+use crate::lifecycle::pace::{Hurry, Pace};
+
+/// The lanes of the program. They end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Lanes(Arc<Vec<Lane>>);
+
+#[derive(Debug)]
+struct Lane {
+    handle: Handle,
+    /// Connections on it. Written by [`Place`].
+    load: Arc<AtomicUsize>,
+    pace: Arc<Pace>,
+    stop: Notice,
+}
+
+/// A connection's place on a lane, given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    handle: Handle,
+    load: Arc<AtomicUsize>,
+    pace: Arc<Pace>,
+}
+
+impl Lanes {
+    /// Starts as many as there are cores to run them.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no poller.
+    pub fn start() -> io::Result<Self> {
+        let count = thread::available_parallelism().map_or(1, usize::from);
+        let lanes = (0..count).map(Lane::start).collect::<io::Result<_>>()?;
+        Ok(Self(Arc::new(lanes)))
+    }
+
+    /// A place on the lane with the fewest connections.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let lane = self.0.iter().min_by_key(|lane| lane.load.load(Ordering::Relaxed))?;
+        lane.load.fetch_add(1, Ordering::Relaxed);
+        let (load, pace) = (Arc::clone(&lane.load), Arc::clone(&lane.pace));
+        Some(Place { handle: lane.handle.clone(), load, pace })
+    }
+
+    /// Their runtimes, for figures.
+    pub fn handles(&self) -> impl Iterator<Item = &Handle> {
+        self.0.iter().map(|lane| &lane.handle)
+    }
+}
+
+impl Lane {
+    fn start(index: usize) -> io::Result<Self> {
+        let pace = Arc::new(Pace::new());
+        let resting = Arc::clone(&pace);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(move || resting.rest())
+            .build()?;
+        let (handle, stop) = (runtime.handle().clone(), Notice::new());
+        let stopped = stop.given();
+        thread::Builder::new().name(format!("weir-lane-{index}")).spawn(move || {
+            runtime.block_on(stopped);
+            // A look-up that hangs in the system's resolver must not keep the thread.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { handle, load: Arc::default(), pace, stop })
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.stop.give();
+        self.pace.wake();
+    }
+}
+
+impl Place {
+    /// The lane's runtime.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Something was given to the lane from another thread: it does not wait for the next look.
+    pub fn wake(&self) {
+        self.pace.wake();
+    }
+
+    /// A way to say that the connection is in a hurry.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        Hurry::new(Arc::clone(&self.pace))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_spread_over_the_lanes() {
+        let lanes = Lanes::start().unwrap();
+        let count = lanes.handles().count();
+        let places: Vec<_> = (0..count * 3).filter_map(|_| lanes.place()).collect();
+        assert_eq!(places.len(), count * 3);
+        assert!(lanes.0.iter().all(|lane| lane.load.load(Ordering::Relaxed) == 3));
+        drop(places);
+        assert!(lanes.0.iter().all(|lane| lane.load.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn a_task_runs_on_its_lane_and_the_thread_ends_with_the_lanes() {
+        let lanes = Lanes::start().unwrap();
+        let place = lanes.place().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let task = place.handle().clone();
+        let running = task.spawn(async move {
+            tell.send(thread::current().name().map(str::to_owned)).unwrap();
+            std::future::pending::<()>().await;
+        });
+        let name = told.recv().unwrap();
+        assert!(name.is_some_and(|name| name.starts_with("weir-lane-")));
+        drop((place, lanes));
+        let waiting = Builder::new_current_thread().build().unwrap();
+        assert!(waiting.block_on(running).unwrap_err().is_cancelled());
+    }
+}
