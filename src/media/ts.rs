@@ -5,3 +5,4 @@
 pub mod packet;
 pub mod pes;
 pub mod psi;
+pub mod watch;
