@@ -1,7 +1,6 @@
-//! Measures the gateway from outside: `cargo run --release --example loadtest -- zap`.
+//! Measures the gateway from outside, beside its peers: `cargo run --release --example loadtest`.
 //!
-//! Starts an origin and a gateway of its own on loopback, each on a runtime of its own, and plays
-//! the clients. Every figure that the README gives comes from here.
+//! Every figure that the README gives comes from here.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -9,24 +8,33 @@
     missing_docs,
     reason = "a measuring program: it may fail loudly, and its figures go to standard output"
 )]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "nanoseconds and bytes of one run, on machines with 64 bits"
+)]
 
+use std::process::ExitCode;
+
+mod arguments;
+mod cell;
+mod clock;
+mod compare;
+mod events;
+mod goals;
+mod machine;
 mod origin;
+mod plot;
+mod probe;
+mod process;
+mod proxies;
+mod report;
+mod scenario;
+mod soak;
+mod summary;
+mod swarm;
 mod zap;
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("zap") => {
-            let zaps = arguments.next().map_or(200, |count| count.parse().unwrap());
-            zap::run(zaps);
-        }
-        _ => {
-            println!("usage: cargo run --release --example loadtest -- zap [COUNT]");
-            println!(
-                "  zap   how soon the upstream connection closes after the client's, and what"
-            );
-            println!("        the gateway adds to the first byte; COUNT zaps of each kind (200)");
-            std::process::exit(2);
-        }
-    }
+fn main() -> ExitCode {
+    arguments::run()
 }

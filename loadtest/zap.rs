@@ -16,8 +16,9 @@ use weir::lifecycle::systemd::Notifier;
 use weir::listen::Activation;
 use weir::logging::LevelHandle;
 
-use crate::origin;
-use crate::origin::Manner;
+use self::origin::Manner;
+
+mod origin;
 
 /// How a client leaves.
 #[derive(Clone, Copy)]

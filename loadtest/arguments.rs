@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+use rustix::process::getrlimit;
+use rustix::process::setrlimit;
+
+use crate::compare;
+use crate::compare::Wish;
+use crate::process;
+use crate::proxies::Kind;
+use crate::proxies::naive;
+use crate::proxies::weir;
+use crate::scenario;
+use crate::soak;
+use crate::zap;
+
+const USAGE: &str = "\
+usage: cargo run --release --example loadtest -- [COMMAND] [OPTION VALUE ..]
+
+  compare (what no command means)  weir beside its peers, in one table
+    --seconds N      length of one measurement (8)
+    --rounds N       measurements of each kind; the table has their medians (3)
+    --only A,B       these scenarios (all)
+    --proxies A,B    these proxies (all)
+    --weir PATH      this program instead of one built for the purpose
+    --out FOLDER     where results.json and plot.svg go (loadtest/results)
+  soak             weir alone with live clients at 2 Mbit/s
+    --minutes N      how long (10)
+    --clients N      how many (1000)
+    --weir PATH      as above
+  zap [COUNT]      how soon the upstream connection closes after the client's, and what
+                   the gateway adds to the first byte; COUNT zaps of each kind (200)
+
+Exits with 1 when a figure cannot be relied on, and says which.";
+
+/// Why a command was not carried out.
+enum Problem {
+    Usage(String),
+    Running(String),
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let first = arguments.next_if(|first| !first.starts_with("--"));
+    more_files();
+    let outcome = match first.as_deref() {
+        None if arguments.peek().is_some_and(|option| option == "--help") => {
+            usage();
+            return ExitCode::SUCCESS;
+        }
+        None | Some("compare") => compare_with(arguments),
+        Some("soak") => soak_with(arguments),
+        Some("zap") => zap_with(arguments.next()),
+        // What this program starts itself as.
+        Some("become") => become_with(arguments),
+        Some("naive") => naive_with(arguments),
+        Some(other) => Err(Problem::Usage(format!("there is no command {other:?}"))),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(Problem::Running(error)) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+        Err(Problem::Usage(error)) => {
+            eprintln!("{error}\n");
+            usage();
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn zap_with(count: Option<String>) -> Result<bool, Problem> {
+    zap::run(count.map_or(Ok(200), |count| number("zap", &count))?);
+    Ok(true)
+}
+
+fn become_with(mut arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let program = arguments.next().unwrap_or_default();
+    let error = process::become_program(&program, arguments);
+    Err(Problem::Running(format!("{program}: {error}")))
+}
+
+fn naive_with(mut arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut address = || number("naive", &arguments.next().unwrap_or_default());
+    naive::run(address()?, address()?);
+    Ok(true)
+}
+
+fn compare_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut wish = Wish {
+        seconds: 8.0,
+        rounds: 3,
+        scenarios: Vec::new(),
+        proxies: Kind::ALL.to_vec(),
+        weir: PathBuf::new(),
+        out: PathBuf::from("loadtest/results"),
+    };
+    options(arguments, |option, value| {
+        match option {
+            "--seconds" => wish.seconds = number(option, value)?,
+            "--rounds" => wish.rounds = number(option, value)?,
+            "--only" => wish.scenarios = names(value, scenario)?,
+            "--proxies" => wish.proxies = names(value, proxy)?,
+            "--weir" => wish.weir = path(value)?,
+            "--out" => wish.out = PathBuf::from(value),
+            _ => return Err(Problem::Usage(format!("compare has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    if wish.weir.as_os_str().is_empty() {
+        wish.weir = weir::build().map_err(Problem::Running)?;
+    }
+    Ok(compare::run(&wish))
+}
+
+fn soak_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let (mut minutes, mut clients, mut program) = (10, soak::SCENARIO.clients, None);
+    options(arguments, |option, value| {
+        match option {
+            "--minutes" => minutes = number(option, value)?,
+            "--clients" => clients = number(option, value)?,
+            "--weir" => program = Some(path(value)?),
+            _ => return Err(Problem::Usage(format!("soak has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    let program = program.map_or_else(weir::build, Ok).map_err(Problem::Running)?;
+    soak::run(&program, minutes, clients).map_err(Problem::Running)
+}
+
+/// Each option and its value.
+fn options(
+    mut arguments: impl Iterator<Item = String>,
+    mut set: impl FnMut(&str, &str) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    while let Some(option) = arguments.next() {
+        let value = arguments.next();
+        let value = value.ok_or_else(|| Problem::Usage(format!("{option} needs a value")))?;
+        set(&option, &value)?;
+    }
+    Ok(())
+}
+
+fn number<T: FromStr>(option: &str, value: &str) -> Result<T, Problem> {
+    value.parse().map_err(|_| Problem::Usage(format!("{option}: {value:?} is not a number")))
+}
+
+fn path(value: &str) -> Result<PathBuf, Problem> {
+    // The program starts in a folder of its own.
+    std::path::absolute(value).map_err(|error| Problem::Usage(format!("{value}: {error}")))
+}
+
+fn names<T>(list: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
+    let unknown = |name| Problem::Usage(format!("there is no {name:?}"));
+    list.split(',').map(|name| read(name).ok_or_else(|| unknown(name))).collect()
+}
+
+fn scenario(name: &str) -> Option<String> {
+    scenario::ALL.iter().find(|scenario| scenario.name == name).map(|_| name.to_owned())
+}
+
+fn proxy(name: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+/// Two sockets for each client are in this program: as many files as it may have.
+fn more_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit { current: maximum, maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        eprintln!("raising the limit of open files: {error}");
+    }
+}
+
+fn usage() {
+    eprintln!("{USAGE}\nscenarios:");
+    for scenario in &scenario::ALL {
+        eprintln!("  {:<14} {}", scenario.name, scenario.about);
+    }
+    let proxies = Kind::ALL.map(Kind::name).join(", ");
+    eprintln!("proxies:\n  {proxies}");
+}
