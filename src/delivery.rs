@@ -37,6 +37,7 @@ pub mod pipe;
 pub mod playlist;
 pub mod seal;
 pub mod sessions;
+mod silence;
 mod vod;
 
 pub use failure::{Attempt, Failure};
@@ -171,10 +172,11 @@ impl Delivery {
         if extent == Extent::Endless {
             wish.control.no_hurry();
         }
-        let is_seen = extent == Extent::Endless
+        let watcher = (extent == Extent::Endless
             && opened.container == Container::MpegTs
-            && wish.config.failover.join != Join::Raw;
-        let way = if is_seen || !self.splices { Way::Watched } else { Way::Spliced };
+            && wish.config.failover.join != Join::Raw)
+            .then(Box::default);
+        let way = if watcher.is_some() || !self.splices { Way::Watched } else { Way::Spliced };
         let (upstream, way) = match opened.answer.body.into_raw() {
             Ok(raw) => {
                 let passage = Passage::new(raw, way, Arc::clone(&wish.control));
@@ -194,7 +196,7 @@ impl Delivery {
             way,
             is_news: piece == Piece::Whole,
         });
-        SessionBody::new(upstream, session, extent, patience)
+        SessionBody::new(upstream, session, extent, patience, watcher)
     }
 }
 

@@ -50,6 +50,7 @@ pub struct Metrics {
     http_requests_total: Family<2>,
     connections: Family<1>,
     accepted_total: Family<1>,
+    ts_errors_total: Family<1>,
     accept_errors_total: Family<0>,
     reloads_total: Family<1>,
     build_info: Family<1>,
@@ -65,6 +66,14 @@ impl Metrics {
             Family::counter("weir_accept_errors_total", "Failed calls of accept", []);
         // There from the start, so that the first error shows as a rise.
         accept_errors_total.of([]).add(0);
+        let ts_errors_total = Family::counter(
+            "weir_ts_errors_total",
+            "Faults in the transport streams that passed, by kind (continuity, sync, transport)",
+            ["kind"],
+        );
+        for kind in ["continuity", "sync", "transport"] {
+            ts_errors_total.of([kind]).add(0);
+        }
         Self {
             sessions: Family::gauge("weir_sessions", "Sessions being served now", ["channel"]),
             sessions_total: Family::counter(
@@ -110,6 +119,7 @@ impl Metrics {
                 "Client connections accepted",
                 ["listener"],
             ),
+            ts_errors_total,
             accept_errors_total,
             reloads_total: Family::counter(
                 "weir_reloads_total",
@@ -135,6 +145,7 @@ impl Metrics {
         self.http_requests_total.write(&mut text);
         self.connections.write(&mut text);
         self.accepted_total.write(&mut text);
+        self.ts_errors_total.write(&mut text);
         self.accept_errors_total.write(&mut text);
         self.reloads_total.write(&mut text);
         self.build_info.write(&mut text);
@@ -197,6 +208,11 @@ impl Metrics {
     #[must_use]
     pub fn connections(&self, port: Port) -> Value {
         self.connections.of([port.word()])
+    }
+
+    /// Faults of one kind in a transport stream.
+    pub fn ts_errors(&self, kind: &'static str, count: u64) {
+        self.ts_errors_total.of([kind]).add(count);
     }
 
     /// A connection was accepted on `port`.

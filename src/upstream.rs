@@ -109,8 +109,8 @@ impl Error {
 
     /// What an I/O error while a body is read means.
     #[must_use]
-    pub fn from_body(kind: std::io::ErrorKind) -> Self {
-        match kind {
+    pub fn from_body(error: std::io::Error) -> Self {
+        match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Self::Short,
             kind => Self::Broken(kind),
         }

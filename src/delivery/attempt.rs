@@ -348,7 +348,7 @@ async fn first_slot(sources: &[&Source]) -> (usize, Slot) {
 /// A receiver sends transport streams and nothing else; elsewhere any stream will do.
 fn must_be_stream(container: Container, protocol: Protocol) -> Result<(), upstream::Error> {
     let wrong = match container {
-        Container::MpegTs => return Ok(()),
+        Container::MpegTs | Container::PaddedTs => return Ok(()),
         Container::Hls => "an HLS playlist",
         _ if protocol == Protocol::Enigma2 => "bytes that are no transport stream",
         _ => return Ok(()),

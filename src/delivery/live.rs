@@ -50,7 +50,7 @@ impl Delivery {
         opened: Opened,
     ) -> Response<Body> {
         let media_type = match opened.container {
-            Container::MpegTs => MPEG_TS,
+            Container::MpegTs | Container::PaddedTs => MPEG_TS,
             Container::Unknown => media_type(&opened.answer.head.headers)
                 .and_then(|given| HeaderValue::try_from(given).ok())
                 .unwrap_or(HeaderValue::from_static(Container::Unknown.media_type())),

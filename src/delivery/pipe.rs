@@ -1,17 +1,19 @@
 //! Carries a source's bytes to one client, untouched, and notices when either side is done.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
+use crate::delivery::silence::Silence;
 use crate::flow::Passage;
 use crate::lifecycle::Given;
+use crate::media::ts::watch::Watcher;
 use crate::upstream;
 use crate::upstream::UpstreamBody;
 
@@ -52,7 +54,7 @@ pub(crate) enum Upstream {
 /// The body of a session: frames come from the upstream connection when hyper has room for them,
 /// so a slow client slows only its own source.
 ///
-/// Memory: what [`UpstreamBody`] holds, and two timers. Dropping it closes the upstream connection
+/// Memory: what its upstream holds, a timer, and a watcher of about 1 KiB. Dropping it closes the upstream connection
 /// and ends the session.
 pub struct SessionBody {
     upstream: Upstream,
@@ -60,11 +62,10 @@ pub struct SessionBody {
     extent: Extent,
     /// Bytes handed on.
     passed: u64,
-    /// How long the source may be silent while the client is ready.
-    patience: Duration,
-    /// Runs while we wait for the source; `armed` says whether it does.
-    silence: Pin<Box<Sleep>>,
-    armed: bool,
+    /// How long the source has been silent while the client was ready.
+    silence: Silence,
+    /// Follows a transport stream as it passes.
+    watcher: Option<Box<Watcher>>,
     /// Resolves when a reload has taken the channel away.
     retired: Given,
 }
@@ -75,6 +76,7 @@ impl SessionBody {
         mut session: Session,
         extent: Extent,
         patience: Duration,
+        watcher: Option<Box<Watcher>>,
     ) -> Self {
         let retired = session.channel().retired.given();
         if extent == Extent::Sized(0) {
@@ -86,9 +88,8 @@ impl SessionBody {
             session,
             extent,
             passed: 0,
-            patience,
-            silence: Box::pin(sleep(patience)),
-            armed: false,
+            silence: Silence::new(patience),
+            watcher,
             retired,
         }
     }
@@ -97,19 +98,32 @@ impl SessionBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, upstream::Error>>> {
+        let mut watch = |bytes: &[u8]| {
+            if let Some(watcher) = &mut self.watcher {
+                watcher.push(bytes);
+            }
+        };
         match &mut self.upstream {
-            Upstream::Framed(body) => body.poll_next(cx),
+            Upstream::Framed(body) => {
+                let next = ready!(body.poll_next(cx));
+                self.silence.heard(Instant::now());
+                next.iter().flatten().for_each(|bytes| watch(bytes));
+                Poll::Ready(next)
+            }
             Upstream::Raw(passage) => {
-                let next = passage.poll_next(cx, |_| {});
-                next.map_err(|error| upstream::Error::from_body(error.kind()))
+                let next = ready!(passage.poll_next(cx, watch));
+                self.silence.heard(passage.last());
+                Poll::Ready(next.map(|next| next.map_err(upstream::Error::from_body)))
             }
         }
     }
 
     fn take(&mut self, bytes: Bytes) -> Frame<Bytes> {
-        self.armed = false;
         self.passed += bytes.len() as u64;
         self.session.passed(bytes.len());
+        if let Some(watcher) = &mut self.watcher {
+            self.session.faults(watcher.take_errors());
+        }
         if self.extent == Extent::Sized(self.passed) {
             // hyper does not ask again after the last byte of a known length.
             self.session.ended(End::Complete);
@@ -136,20 +150,9 @@ impl SessionBody {
 
     /// Nothing from the source now: has it been silent for too long?
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
-        if self.session.client_waits() {
-            // It is the client who is not ready.
-            self.armed = false;
-            return Poll::Pending;
-        }
-        if !self.armed {
-            self.silence.as_mut().reset(Instant::now() + self.patience);
-            self.armed = true;
-        }
-        if self.silence.as_mut().poll(cx).is_ready() {
-            self.session.ended(End::SourceStalled);
-            return Poll::Ready(Cut::Stalled);
-        }
-        Poll::Pending
+        ready!(self.silence.poll(cx, self.session.control()));
+        self.session.ended(End::SourceStalled);
+        Poll::Ready(Cut::Stalled)
     }
 }
 

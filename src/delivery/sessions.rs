@@ -12,6 +12,7 @@ use crate::channel::Channel;
 use crate::channel::Slot;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
+use crate::media::ts::watch::Errors;
 use crate::metrics::Direction;
 use crate::metrics::Metrics;
 use crate::metrics::Presence;
@@ -208,9 +209,21 @@ impl Session {
         self.info.bytes.store(before + bytes as u64, Ordering::Relaxed);
     }
 
-    /// Whether it is the client that bytes wait for.
-    pub(crate) fn client_waits(&self) -> bool {
-        self.control.write_waits()
+    /// Counts faults in the stream that passed.
+    pub(crate) fn faults(&self, errors: Errors) {
+        let kinds = [
+            ("continuity", errors.continuity),
+            ("sync", errors.sync),
+            ("transport", errors.transport),
+        ];
+        for (kind, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+            self.sessions.metrics.ts_errors(kind, count);
+        }
+    }
+
+    /// The client's side of the connection.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Remembers how it ended; the first word stands.

@@ -137,7 +137,7 @@ impl ClientIo {
         let gather = Gather::new(self.held, lead, None);
         let mut done = 0;
         if gather.length() > 0 {
-            let wrote = ready!(poll_send_more(socket, cx, gather.slices()))?;
+            let wrote = ready!(poll_sendmsg(socket, cx, gather.slices(), SendFlags::MORE))?;
             let whole = wrote == gather.length();
             done = ready!(self.sent_held(cx, wrote))?;
             if !whole {
@@ -321,29 +321,38 @@ impl Stream {
             "a placeholder is never sent"
         );
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tcp(stream) => poll_sendmsg(stream, cx, slices, SendFlags::empty()),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 }
 
-/// Sends `slices`, telling the kernel that more follows at once, so that a chunk's size goes out in
-/// one packet with the chunk's first bytes.
-fn poll_send_more(
+/// Sends `slices`: not with writev(2), which takes the lock of a file position that a socket has
+/// not. `MORE` tells the kernel that more follows at once, so that a chunk's size goes out in one
+/// packet with the chunk's first bytes.
+fn poll_sendmsg(
     socket: &TcpStream,
     cx: &mut Context<'_>,
     slices: &[IoSlice<'_>],
+    flags: SendFlags,
 ) -> Poll<io::Result<usize>> {
+    let length: usize = slices.iter().map(|slice| slice.len()).sum();
     loop {
         ready!(socket.poll_write_ready(cx))?;
-        let sent = socket.try_io(Interest::WRITABLE, || {
-            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-            Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?)
+        let mut sent = None;
+        let asked = socket.try_io(Interest::WRITABLE, || {
+            let flags = flags | SendFlags::NOSIGNAL;
+            let count = sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?;
+            sent = Some(count);
+            // The socket is full: said here, it makes the runtime wait for the next event.
+            if count < length { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
-        match sent {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            sent => return Poll::Ready(sent),
+        match (sent, asked) {
+            (Some(count), _) => return Poll::Ready(Ok(count)),
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+            (None, Err(error)) => return Poll::Ready(Err(error)),
+            (None, Ok(())) => return Poll::Ready(Ok(0)),
         }
     }
 }

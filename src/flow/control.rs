@@ -3,7 +3,7 @@
 //! hyper owns the socket's wrapper while it serves, so the handler above and the wrapper below
 //! share this small block of atomics instead.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Control {
     timed_out: AtomicBool,
     /// A write waits for the client to take bytes. Written by the wrapper at each write.
     write_waits: AtomicBool,
+    /// How many such waits are over. Written by the wrapper.
+    waits_over: AtomicU32,
     /// An answer is on its way; no further request head is let through. Set by the wrapper when
     /// it lets a head through, cleared when the answer's body is dropped.
     answering: AtomicBool,
@@ -48,6 +50,7 @@ impl Control {
             patience_ms: AtomicU64::new(millis(patience)),
             timed_out: AtomicBool::new(false),
             write_waits: AtomicBool::new(false),
+            waits_over: AtomicU32::new(0),
             answering: AtomicBool::new(false),
             usual_ms: millis(patience),
             hurry: None,
@@ -98,8 +101,16 @@ impl Control {
         self.write_waits.load(Ordering::Relaxed)
     }
 
+    /// Changes when the client has taken bytes after it had made some wait.
+    #[must_use]
+    pub fn waits_over(&self) -> u32 {
+        self.waits_over.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_write_waits(&self, waits: bool) {
-        self.write_waits.store(waits, Ordering::Relaxed);
+        if self.write_waits.swap(waits, Ordering::Relaxed) && !waits {
+            self.waits_over.fetch_add(1, Ordering::Relaxed);
+        }
         if self.urgent.load(Ordering::Relaxed) {
             self.set_hurry(!waits);
         }

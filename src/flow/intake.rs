@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -40,6 +41,8 @@ pub(crate) struct Intake {
     /// The kernel does not splice from this socket.
     refused: bool,
     batching: Batching,
+    /// When bytes were read last.
+    last: Instant,
     /// Armed while bytes may gather.
     late: Option<Pin<Box<Sleep>>>,
     armed: bool,
@@ -47,13 +50,27 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub(crate) fn new(socket: TcpStream, left: Option<u64>) -> Self {
-        let batching = Batching::new(Instant::now());
-        Self { socket, left, chunk: CHUNK_MIN, refused: false, batching, late: None, armed: false }
+        let last = Instant::now();
+        Self {
+            socket,
+            left,
+            chunk: CHUNK_MIN,
+            refused: false,
+            batching: Batching::new(last),
+            last,
+            late: None,
+            armed: false,
+        }
     }
 
     /// Whether all bytes of a known length have come.
     pub(crate) fn is_complete(&self) -> bool {
         self.left == Some(0)
+    }
+
+    /// When bytes were read last.
+    pub(crate) fn last(&self) -> Instant {
+        self.last
     }
 
     /// The client did not take all of the last bytes at once.
@@ -115,7 +132,7 @@ impl Intake {
         let mut count = None;
         let asked = self.socket.try_io(Interest::READABLE, || {
             let room = buffer.get_mut(..limit).ok_or(io::ErrorKind::InvalidInput)?;
-            let read = rustix::io::read(&self.socket, room)?;
+            let (read, _) = recv(&self.socket, room, RecvFlags::empty())?;
             count = Some(read);
             // Fewer than there was room for: the socket is empty, and asking again would only say
             // so. Said here, it makes the runtime wait for the next event.
@@ -140,7 +157,8 @@ impl Intake {
         if count == limit {
             self.chunk = (self.chunk * 2).min(placeholder::LEN_MAX);
         }
-        if let Some(mark) = self.batching.read(count, Instant::now()) {
+        self.last = Instant::now();
+        if let Some(mark) = self.batching.read(count, self.last) {
             self.mark(mark)?;
         }
         Ok(count > 0)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::flow::Control;
 use crate::flow::intake::{Intake, Raw};
@@ -53,6 +54,12 @@ impl Passage {
         let Raw { socket, mut ahead, left } = raw;
         ahead.reverse();
         Self { ahead, intake: Intake::new(socket, left), way, control }
+    }
+
+    /// When bytes were last read from the source.
+    #[must_use]
+    pub fn last(&self) -> Instant {
+        self.intake.last()
     }
 
     /// The next bytes, as hyper is to frame them; `watch` is shown those that pass through memory.

@@ -22,8 +22,11 @@ pub enum Verdict {
 /// Containers that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
-    /// MPEG-2 transport stream.
+    /// MPEG-2 transport stream in packets of 188 bytes.
     MpegTs,
+    /// MPEG-2 transport stream whose packets have a time stamp before (192 bytes) or parity behind
+    /// them (204 bytes).
+    PaddedTs,
     /// An HLS playlist.
     Hls,
     /// MPEG audio with or without ID3.
@@ -57,7 +60,7 @@ impl Container {
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
-            Self::MpegTs => "video/mp2t",
+            Self::MpegTs | Self::PaddedTs => "video/mp2t",
             Self::Hls => "application/vnd.apple.mpegurl",
             Self::MpegAudio => "audio/mpeg",
             Self::Adts => "audio/aac",
@@ -94,8 +97,8 @@ pub fn sniff(bytes: &[u8], ended: bool) -> Verdict {
         return Verdict::NotMedia("an image");
     }
     match transport_stream(bytes, ended) {
-        Some(true) => return Verdict::Media(Container::MpegTs),
-        Some(false) => {}
+        Some(Some(container)) => return Verdict::Media(container),
+        Some(None) => {}
         None => return Verdict::NeedMore,
     }
     if let Some(verdict) = text(bytes, ended) {
@@ -135,28 +138,33 @@ pub fn impostor(bytes: &[u8], media_type: Option<&str>) -> Option<&'static str> 
     }
 }
 
-/// Whether this is a transport stream, wherever in a packet it starts; `None` until that is clear.
-fn transport_stream(bytes: &[u8], ended: bool) -> Option<bool> {
+/// Which transport stream this is, if it is one, wherever in a packet it starts; `None` until that is
+/// clear.
+fn transport_stream(bytes: &[u8], ended: bool) -> Option<Option<Container>> {
     let sync = |at: usize| bytes.get(at).is_some_and(|byte| *byte == 0x47);
     if sync(0) {
         // The common case: aligned, and the second packet's sync byte confirms it.
-        if PACKET_LENGTHS.iter().any(|length| sync(*length)) {
-            return Some(true);
+        if let Some(length) = PACKET_LENGTHS.into_iter().find(|length| sync(*length)) {
+            return Some(Some(with_packets_of(length)));
         }
         if bytes.len() <= 204 {
             // A body of one whole packet is a transport stream too; `GIF` and `GET` are not.
-            return if ended { Some(bytes.len() >= 188) } else { None };
+            return ended.then(|| (bytes.len() >= 188).then_some(Container::MpegTs));
         }
     }
-    let found = (1..204).any(|start| {
-        sync(start)
-            && PACKET_LENGTHS.iter().any(|length| sync(start + length) && sync(start + 2 * length))
+    let found = (1..204).filter(|start| sync(*start)).find_map(|start| {
+        let in_line = |length: &usize| sync(start + length) && sync(start + 2 * length);
+        PACKET_LENGTHS.into_iter().find(in_line)
     });
-    if found {
-        return Some(true);
+    if let Some(length) = found {
+        return Some(Some(with_packets_of(length)));
     }
     let printable = bytes.iter().take(64).all(|byte| is_text(*byte));
-    if printable || ended || bytes.len() >= SNIFF_MAX { Some(false) } else { None }
+    if printable || ended || bytes.len() >= SNIFF_MAX { Some(None) } else { None }
+}
+
+fn with_packets_of(length: usize) -> Container {
+    if length == PACKET_LENGTHS[0] { Container::MpegTs } else { Container::PaddedTs }
 }
 
 /// Formats that begin with fixed bytes.
@@ -246,7 +254,8 @@ mod tests {
     fn transport_streams_are_seen_aligned_or_not() {
         for (lead, length) in [(0, 188), (4, 192), (0, 204), (100, 188), (187, 188), (63, 192)] {
             let bytes = stream(lead, length, 4);
-            assert_eq!(sniff(&bytes, false), Verdict::Media(Container::MpegTs), "{lead} {length}");
+            let expected = if length == 188 { Container::MpegTs } else { Container::PaddedTs };
+            assert_eq!(sniff(&bytes, false), Verdict::Media(expected), "{lead} {length}");
         }
         assert_eq!(sniff(&stream(0, 188, 1), true), Verdict::Media(Container::MpegTs));
         assert_eq!(sniff(&stream(0, 188, 1), false), Verdict::NeedMore);

@@ -133,7 +133,7 @@ impl UpstreamBody {
 /// What went wrong while a body was read.
 pub(crate) fn broken(error: &hyper::Error) -> Error {
     match io_kind(error) {
-        Some(kind) => Error::from_body(kind),
+        Some(kind) => Error::from_body(kind.into()),
         None if error.is_incomplete_message() || error.is_body_write_aborted() => Error::Short,
         None => Error::Broken(io::ErrorKind::InvalidData),
     }

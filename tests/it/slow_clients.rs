@@ -155,7 +155,8 @@ async fn a_paused_client_is_no_silence_of_its_source() {
         assert_eq!(answer.body.bytes.len(), 20 * PACKET);
         assert!(!answer.body.is_complete());
     }
-    assert_eq!(ended(&gateway, "silent", "source_stalled").await, 3.0);
+    let counted = async || (ended(&gateway, "silent", "source_stalled").await == 3.0).then_some(());
+    eventually_async("the session has ended", counted).await;
     assert_eq!(gateway.metric("weir_sessions{channel=\"paused\"}").await, 1.0);
     let bytes = paused.read_exact_body(32 << 20).await;
     pattern().assert_matches(0, &bytes);
