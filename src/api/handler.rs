@@ -131,7 +131,7 @@ impl Api {
         self.0.sessions.settle_all();
         let mut text = self.0.metrics.text();
         let main = Handle::current();
-        process::write(&mut text, self.0.lanes.handles().chain([&main]));
+        process::write(&mut text, self.0.lanes.runtimes().chain([&main]));
         let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         answer(StatusCode::OK, media_type, text)
     }

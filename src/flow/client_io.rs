@@ -29,6 +29,9 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
     /// A Unix stream socket.
     Unix(UnixStream),
+    /// A socket that takes as few bytes as it likes, and no placeholder.
+    #[cfg(test)]
+    Choppy(Box<tests::Choppy>),
 }
 
 /// A client connection whose writes give up when the client takes nothing for too long.
@@ -243,6 +246,8 @@ impl AsyncRead for ClientIo {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(test)]
+            Stream::Choppy(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -274,6 +279,8 @@ impl AsyncWrite for ClientIo {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(test)]
+            Stream::Choppy(stream) => Pin::new(stream).poll_flush(cx),
         };
         self.judge(cx, flushed.map_ok(|()| 0)).map_ok(|_| ())
     }
@@ -283,6 +290,8 @@ impl AsyncWrite for ClientIo {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(test)]
+            Stream::Choppy(stream) => Pin::new(stream).poll_shutdown(cx),
         };
         // A TLS client that reads nothing would keep its close_notify waiting for ever.
         self.judge(cx, shut.map_ok(|()| 0)).map_ok(|_| ())
@@ -308,6 +317,8 @@ impl Stream {
                 UnixStream::from_std(stream).map(Self::Unix)
             }
             Self::Tls(stream) => Ok(Self::Tls(stream)),
+            #[cfg(test)]
+            Self::Choppy(stream) => Ok(Self::Choppy(stream)),
         }
     }
 
@@ -324,6 +335,8 @@ impl Stream {
             Self::Tcp(stream) => poll_sendmsg(stream, cx, slices, SendFlags::empty()),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            #[cfg(test)]
+            Self::Choppy(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 }
@@ -364,28 +377,4 @@ fn is_crlf(slices: &[IoSlice<'_>]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::io::AsyncWriteExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_client_that_takes_nothing_is_given_up_and_one_without_a_limit_is_not() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let control = Arc::new(Control::new(Duration::from_millis(50)));
-        let mut io = ClientIo::new(Stream::Unix(ours), Arc::clone(&control));
-        let error = loop {
-            if let Err(error) = io.write_all(&[0; 64 * 1024]).await {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(control.timed_out());
-        control.wait_for_ever();
-        let again = tokio::time::timeout(Duration::from_millis(200), io.write_all(&[0; 64 * 1024]));
-        assert!(again.await.is_err(), "a patient write waits as long as it takes");
-        drop(theirs);
-    }
-}
+mod tests;

@@ -20,6 +20,10 @@ use crate::flow::stage::Vessel;
 /// Bytes asked for at once, at first and after the client has fallen behind.
 const CHUNK_MIN: usize = 32 * 1024;
 
+/// From so many bytes at once on a pipe is worth its two calls of the kernel; for fewer, one that
+/// copies them is cheaper, all the more as it takes the chunk's size along.
+const SPLICE_MIN: usize = 128 * 1024;
+
 /// A body that can be moved without a protocol library: identity coded, over plain TCP.
 #[derive(Debug)]
 pub struct Raw {
@@ -89,7 +93,8 @@ impl Intake {
         Poll::Pending
     }
 
-    /// The next bytes, in a pipe where `splice` is set and the kernel gives one, else in a buffer.
+    /// The next bytes, in a buffer, or in a pipe where `splice` is set, they come fast and the kernel
+    /// gives one.
     /// `None` is the end of the stream, and one that comes before its length is an error.
     pub(crate) fn poll_fill(
         &mut self,
@@ -100,7 +105,8 @@ impl Intake {
             ready!(self.poll_ready(cx))?;
             let limit = self.left.map_or(u64::MAX, |left| left).min(self.chunk as u64);
             let limit = usize::try_from(limit).unwrap_or(self.chunk);
-            let pipe = if splice && !self.refused { PooledPipe::take() } else { None };
+            let splice = splice && !self.refused && self.chunk >= SPLICE_MIN;
+            let pipe = if splice { PooledPipe::take() } else { None };
             let filled = match pipe {
                 Some(pipe) => self.fill_pipe(pipe, limit),
                 None => self.fill_buffer(Buffer::take(), limit),
@@ -156,6 +162,8 @@ impl Intake {
         }
         if count == limit {
             self.chunk = (self.chunk * 2).min(placeholder::LEN_MAX);
+        } else if count < self.chunk / 8 {
+            self.chunk = (self.chunk / 2).max(CHUNK_MIN);
         }
         self.last = Instant::now();
         if let Some(mark) = self.batching.read(count, self.last) {

@@ -15,8 +15,8 @@ use crate::flow::stage::Vessel;
 /// How the bytes of a [`Passage`] move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// From socket to socket in the kernel, unseen. Where the kernel gives no pipe, or the client's
-    /// side is no plain TCP, as [`Way::Watched`].
+    /// Unseen: from socket to socket in the kernel while bytes come fast, through a buffer where
+    /// that is cheaper, the kernel gives no pipe, or the client's side is no plain TCP.
     Spliced,
     /// Through a buffer that is shown to whoever watches.
     Watched,

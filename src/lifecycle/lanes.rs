@@ -12,26 +12,23 @@ use tokio::runtime::{Builder, Handle};
 use crate::lifecycle::Notice;
 use crate::lifecycle::pace::{Hurry, Pace};
 
-/// The lanes of the program. They end when the last clone is dropped.
+/// The lanes of the program. Each ends when neither they nor a place on it is left.
 #[derive(Clone, Debug)]
-pub struct Lanes(Arc<Vec<Lane>>);
+pub struct Lanes(Arc<[Arc<Lane>]>);
 
+/// One thread and its runtime.
 #[derive(Debug)]
-struct Lane {
-    handle: Handle,
+pub struct Lane {
+    runtime: Handle,
     /// Connections on it. Written by [`Place`].
-    load: Arc<AtomicUsize>,
+    load: AtomicUsize,
     pace: Arc<Pace>,
     stop: Notice,
 }
 
 /// A connection's place on a lane, given back when dropped.
 #[derive(Debug)]
-pub struct Place {
-    handle: Handle,
-    load: Arc<AtomicUsize>,
-    pace: Arc<Pace>,
-}
+pub struct Place(Arc<Lane>);
 
 impl Lanes {
     /// Starts as many as there are cores to run them.
@@ -40,8 +37,8 @@ impl Lanes {
     /// When the system gives no thread or no poller.
     pub fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
-        let lanes = (0..count).map(Lane::start).collect::<io::Result<_>>()?;
-        Ok(Self(Arc::new(lanes)))
+        let lanes = (0..count).map(|index| Lane::start(index).map(Arc::new));
+        lanes.collect::<io::Result<_>>().map(Self)
     }
 
     /// A place on the lane with the fewest connections.
@@ -49,13 +46,12 @@ impl Lanes {
     pub fn place(&self) -> Option<Place> {
         let lane = self.0.iter().min_by_key(|lane| lane.load.load(Ordering::Relaxed))?;
         lane.load.fetch_add(1, Ordering::Relaxed);
-        let (load, pace) = (Arc::clone(&lane.load), Arc::clone(&lane.pace));
-        Some(Place { handle: lane.handle.clone(), load, pace })
+        Some(Place(Arc::clone(lane)))
     }
 
     /// Their runtimes, for figures.
-    pub fn handles(&self) -> impl Iterator<Item = &Handle> {
-        self.0.iter().map(|lane| &lane.handle)
+    pub fn runtimes(&self) -> impl Iterator<Item = &Handle> {
+        self.0.iter().map(|lane| &lane.runtime)
     }
 }
 
@@ -63,18 +59,35 @@ impl Lane {
     fn start(index: usize) -> io::Result<Self> {
         let pace = Arc::new(Pace::new());
         let resting = Arc::clone(&pace);
-        let runtime = Builder::new_current_thread()
+        let turning = Builder::new_current_thread()
             .enable_all()
             .on_thread_park(move || resting.rest())
             .build()?;
-        let (handle, stop) = (runtime.handle().clone(), Notice::new());
+        let (runtime, stop) = (turning.handle().clone(), Notice::new());
         let stopped = stop.given();
         thread::Builder::new().name(format!("weir-lane-{index}")).spawn(move || {
-            runtime.block_on(stopped);
+            turning.block_on(stopped);
             // A look-up that hangs in the system's resolver must not keep the thread.
-            runtime.shutdown_background();
+            turning.shutdown_background();
         })?;
-        Ok(Self { handle, load: Arc::default(), pace, stop })
+        Ok(Self { runtime, load: AtomicUsize::new(0), pace, stop })
+    }
+
+    /// The lane's runtime.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Something was given to the lane from another thread: it does not wait for the next look.
+    pub fn wake(&self) {
+        self.pace.wake();
+    }
+
+    /// A way for one of its connections to say that it is in a hurry.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        Hurry::new(Arc::clone(&self.pace))
     }
 }
 
@@ -86,27 +99,16 @@ impl Drop for Lane {
 }
 
 impl Place {
-    /// The lane's runtime.
+    /// Where it is.
     #[must_use]
-    pub fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// Something was given to the lane from another thread: it does not wait for the next look.
-    pub fn wake(&self) {
-        self.pace.wake();
-    }
-
-    /// A way to say that the connection is in a hurry.
-    #[must_use]
-    pub fn hurry(&self) -> Hurry {
-        Hurry::new(Arc::clone(&self.pace))
+    pub fn lane(&self) -> Arc<Lane> {
+        Arc::clone(&self.0)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn connections_spread_over_the_lanes() {
         let lanes = Lanes::start().unwrap();
-        let count = lanes.handles().count();
+        let count = lanes.runtimes().count();
         let places: Vec<_> = (0..count * 3).filter_map(|_| lanes.place()).collect();
         assert_eq!(places.len(), count * 3);
         assert!(lanes.0.iter().all(|lane| lane.load.load(Ordering::Relaxed) == 3));
@@ -130,8 +132,7 @@ mod tests {
         let lanes = Lanes::start().unwrap();
         let place = lanes.place().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
-        let task = place.handle().clone();
-        let running = task.spawn(async move {
+        let running = place.lane().runtime().spawn(async move {
             tell.send(thread::current().name().map(str::to_owned)).unwrap();
             std::future::pending::<()>().await;
         });

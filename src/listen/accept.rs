@@ -174,18 +174,18 @@ impl Acceptor {
         F: Future<Output = ()> + Send + 'static,
     {
         let Some(place) = self.lanes.as_ref().and_then(Lanes::place) else {
-            return self.tasks.spawn(Span::current(), serve(stream, None));
+            return self.tasks.spawn(Span::current(), Box::pin(serve(stream, None)));
         };
-        match stream.move_to(place.handle()) {
+        let lane = place.lane();
+        match stream.move_to(lane.runtime()) {
             Ok(stream) => {
-                let serving = serve(stream, Some(place.hurry()));
-                let place = Arc::new(place);
-                let held = Arc::clone(&place);
-                self.tasks.spawn_on(place.handle(), Span::current(), async move {
+                // Boxed, because a future that is moved into another is kept there twice.
+                let serving = Box::pin(serve(stream, Some(lane.hurry())));
+                self.tasks.spawn_on(lane.runtime(), Span::current(), async move {
                     serving.await;
-                    drop(held);
+                    drop(place);
                 });
-                place.wake();
+                lane.wake();
             }
             Err(error) => {
                 self.metrics.accept_error();
