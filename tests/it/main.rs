@@ -35,3 +35,4 @@ mod reload;
 mod requests;
 mod slow_clients;
 mod upstream_faults;
+mod ways;

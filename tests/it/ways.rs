@@ -181,7 +181,9 @@ impl Case {
             Framing::Length => format!("Content-Length: {total}\r\n"),
             Framing::Close | Framing::Old => String::new(),
         };
-        format!("HTTP/{version} 200 OK\r\nContent-Type: {kind}\r\n{length}Connection: close\r\n\r\n")
+        format!(
+            "HTTP/{version} 200 OK\r\nContent-Type: {kind}\r\n{length}Connection: close\r\n\r\n"
+        )
     }
 
     /// An answer with this head, whose body is still to come.

@@ -27,6 +27,7 @@ use crate::support::content::Content;
 use crate::support::eventually::DEADLINE;
 use crate::support::eventually::Gate;
 use crate::support::eventually::eventually_async;
+use crate::support::origin::Connection;
 use crate::support::origin::Origin;
 use crate::support::player::Player;
 use crate::support::player::presets;
@@ -279,7 +280,7 @@ async fn clients_that_stall_hold_no_pipe_and_get_every_byte(case: Case) {
         (same == 20).then_some(())
     })
     .await;
-    let unfinished = |each: &&crate::support::origin::Connection| each.written < SIZE;
+    let unfinished = |each: &&Connection| each.written < SIZE;
     let standing = origin.connections().iter().filter(unfinished).count();
     // The kernel may have found room for all of a few.
     assert!(standing >= CLIENTS - 10, "{standing} sources wait for their clients");

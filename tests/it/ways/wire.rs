@@ -159,7 +159,22 @@ impl Reader {
     }
 }
 
-in_each_way!(a_gibibyte_arrives_byte_for_byte, chunks_are_well_formed_and_http_1_0_gets_none);
+in_each_way!(chunks_are_well_formed_and_http_1_0_gets_none);
+
+#[tokio::test]
+async fn a_spliced_gibibyte_arrives_byte_for_byte() {
+    a_gibibyte_arrives_byte_for_byte(Case::Film).await;
+}
+
+#[tokio::test]
+async fn a_watched_gibibyte_arrives_byte_for_byte() {
+    a_gibibyte_arrives_byte_for_byte(Case::Television).await;
+}
+
+#[tokio::test]
+async fn a_framed_gibibyte_arrives_byte_for_byte() {
+    a_gibibyte_arrives_byte_for_byte(Case::ChunkedFilm).await;
+}
 
 async fn a_gibibyte_arrives_byte_for_byte(case: Case) {
     const SIZE: u64 = 1 << 30;
