@@ -12,7 +12,6 @@ pub mod client_io;
 pub mod control;
 mod gather;
 pub mod intake;
-#[cfg(target_os = "linux")]
 mod lowat;
 pub mod passage;
 pub mod pipe;

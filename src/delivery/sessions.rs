@@ -24,7 +24,8 @@ pub enum End {
     ClientClosed,
     /// The client took no byte for `client_timeout`.
     ClientTimeout,
-    /// Everything that was asked for was delivered.
+    /// Everything that was asked for was read and handed on; the last bytes of it may still be on
+    /// their way to the client.
     Complete,
     /// The source closed a live stream.
     SourceEnded,

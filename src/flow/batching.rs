@@ -13,7 +13,8 @@ use tokio::time::Instant;
 /// What the mark aims at: a wake-up each so often.
 const GATHER: Duration = Duration::from_millis(16);
 
-/// The longest that a byte waits for others.
+/// The longest that a byte waits for others; the timer's millisecond and a lane's rest of two come on
+/// top. Not less: many sources write every ten milliseconds, and this lets two writes gather.
 pub(crate) const LATE: Duration = Duration::from_millis(19);
 
 /// The time over which the rate is measured, from a stream's start and ever after.

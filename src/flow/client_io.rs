@@ -43,26 +43,18 @@ pub struct ClientIo {
     stream: Stream,
     /// Patience in, `timed_out` out; the stage.
     control: Arc<Control>,
-    /// The line end behind a chunk that was spliced, until the next slices take it along: by itself
-    /// it would cost a packet.
-    held: &'static [u8],
-    /// The last slice sent was spliced, so what follows may be such a line end.
-    spliced: bool,
     /// Armed when a write began to wait.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Watched while a write waits: a reload that takes the channel away.
     ending: Option<Given>,
 }
 
-/// What ends a chunk (RFC 9112 7.1).
-const CRLF: &[u8] = b"\r\n";
-
 impl ClientIo {
     /// Wraps `stream`; `control` says how long a write may wait.
     #[must_use]
     pub fn new(stream: Stream, control: Arc<Control>) -> Self {
         control.set_splices(matches!(stream, Stream::Tcp(_)));
-        Self { stream, control, held: &[], spliced: false, deadline: None, ending: None }
+        Self { stream, control, deadline: None, ending: None }
     }
 
     /// Writes `slices`, the bytes on the stage for a placeholder among them.
@@ -73,7 +65,7 @@ impl ClientIo {
     ) -> Poll<io::Result<usize>> {
         let place = slices.iter().position(|slice| placeholder::covers(slice));
         let Some(place) = place else {
-            return self.poll_plain(cx, slices);
+            return self.stream.poll_write_vectored(cx, slices);
         };
         let is_in_memory =
             self.control.stage().vessel().is_some_and(|vessel| vessel.bytes().is_some());
@@ -84,24 +76,6 @@ impl ClientIo {
         }
     }
 
-    /// Slices that are what they are.
-    fn poll_plain(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if std::mem::take(&mut self.spliced) && is_crlf(slices) && !self.control.answered() {
-            self.held = CRLF;
-            return Poll::Ready(Ok(CRLF.len()));
-        }
-        if self.held.is_empty() {
-            return self.stream.poll_write_vectored(cx, slices);
-        }
-        let gather = Gather::new(self.held, slices, None);
-        let wrote = ready!(self.stream.poll_write_vectored(cx, gather.slices()))?;
-        self.sent_held(cx, wrote)
-    }
-
     /// Slices with bytes from memory in place of the placeholder: one call of the kernel.
     fn poll_gathered(
         &mut self,
@@ -109,21 +83,19 @@ impl ClientIo {
         slices: &[IoSlice<'_>],
         place: usize,
     ) -> Poll<io::Result<usize>> {
-        self.spliced = false;
         let control = Arc::clone(&self.control);
         let mut stage = control.stage();
         let Some(staged) = stage.vessel().and_then(|vessel| vessel.bytes()) else {
             return Poll::Ready(Err(io::Error::other("a placeholder without bytes")));
         };
-        let gather = Gather::new(self.held, slices, Some((place, staged)));
+        let gather = Gather::new(slices, (place, staged));
         let wrote = ready!(self.stream.poll_write_vectored(cx, gather.slices()))?;
         let of_stage = gather.of_stage(wrote);
         let emptied = stage.wrote(of_stage);
         if emptied && stage.take_wanted() {
             cx.waker().wake_by_ref();
         }
-        drop(stage);
-        self.sent_held(cx, wrote)
+        Poll::Ready(Ok(wrote))
     }
 
     /// The slices before the placeholder, then the stage's pipe for the placeholder itself.
@@ -137,13 +109,11 @@ impl ClientIo {
             return Poll::Ready(Err(io::Error::other("only plain TCP is spliced")));
         };
         let (lead, rest) = slices.split_at_checked(place).unwrap_or_default();
-        let gather = Gather::new(self.held, lead, None);
+        let length: usize = lead.iter().map(|slice| slice.len()).sum();
         let mut done = 0;
-        if gather.length() > 0 {
-            let wrote = ready!(poll_sendmsg(socket, cx, gather.slices(), SendFlags::MORE))?;
-            let whole = wrote == gather.length();
-            done = ready!(self.sent_held(cx, wrote))?;
-            if !whole {
+        if length > 0 {
+            done = ready!(poll_sendmsg(socket, cx, lead, SendFlags::MORE))?;
+            if done < length {
                 return Poll::Ready(Ok(done));
             }
         }
@@ -169,32 +139,17 @@ impl ClientIo {
                     if emptied && stage.take_wanted() {
                         cx.waker().wake_by_ref();
                     }
-                    self.spliced = count == limit;
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // This socket cannot be spliced to: what is in the pipe is sent from memory.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    stage.settle()?;
+                    stage.surface()?;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
-        }
-    }
-
-    /// Takes the held line end out of `wrote`: hyper was told long ago that it is written.
-    fn sent_held(&mut self, cx: &mut Context<'_>, wrote: usize) -> Poll<io::Result<usize>> {
-        let held = self.held.len();
-        self.held = self.held.get(wrote.min(held)..).unwrap_or_default();
-        match wrote.checked_sub(held) {
-            // 0 would mean a closed connection to hyper.
-            None | Some(0) if held > 0 => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            wrote => Poll::Ready(Ok(wrote.unwrap_or(0))),
         }
     }
 
@@ -217,7 +172,7 @@ impl ClientIo {
             return wrote;
         }
         if !waited {
-            self.control.stage().settle()?;
+            self.control.stage().settle();
         }
         if self.ending.is_none() {
             self.ending = self.control.ending().map(|notice| notice.given());
@@ -286,6 +241,7 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.control.usual_patience();
         let shut = match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
@@ -368,12 +324,6 @@ fn poll_sendmsg(
             (None, Ok(())) => return Poll::Ready(Ok(0)),
         }
     }
-}
-
-/// Whether `slices` are one line end and nothing else.
-fn is_crlf(slices: &[IoSlice<'_>]) -> bool {
-    let mut slices = slices.iter().filter(|slice| !slice.is_empty());
-    slices.next().is_some_and(|slice| slice.as_ref() == CRLF) && slices.next().is_none()
 }
 
 #[cfg(test)]

@@ -77,6 +77,11 @@ impl Control {
         self.patience_ms.store(0, Ordering::Relaxed);
     }
 
+    /// From now on the client may take no byte for as long as before any answer.
+    pub(crate) fn usual_patience(&self) {
+        self.patience_ms.store(self.usual_ms, Ordering::Relaxed);
+    }
+
     /// How long a write may wait, `None` for ever.
     pub(crate) fn patience(&self) -> Option<Duration> {
         match self.patience_ms.load(Ordering::Relaxed) {
@@ -122,6 +127,13 @@ impl Control {
         self.set_hurry(false);
     }
 
+    /// More bytes are about to come.
+    pub(crate) fn stir(&self) {
+        if let Some(hurry) = &self.hurry {
+            hurry.stir();
+        }
+    }
+
     fn set_hurry(&self, on: bool) {
         if let Some(hurry) = &self.hurry {
             hurry.set(on);
@@ -132,11 +144,6 @@ impl Control {
     #[must_use]
     pub fn answering(&self) -> bool {
         self.answering.load(Ordering::Acquire) || self.stage().is_occupied()
-    }
-
-    /// Whether the answer's body has ended, whatever of it is still to be sent.
-    pub(crate) fn answered(&self) -> bool {
-        !self.answering.load(Ordering::Acquire)
     }
 
     /// The bytes on their way. Held for a call of the kernel at most, and never across an await.
@@ -153,17 +160,19 @@ impl Control {
         self.splices.store(splices, Ordering::Relaxed);
     }
 
-    /// A request head was let through: its answer begins.
+    /// A request head was let through: its answer begins. Patience is what it was, and nothing ends
+    /// the connection from outside until the answer says so. Not as soon as the last answer's body
+    /// has ended: bytes of it may still be waiting then.
     pub fn begin_answer(&self) {
+        self.usual_patience();
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.answering.store(true, Ordering::Release);
         self.urgent.store(true, Ordering::Relaxed);
         self.set_hurry(true);
     }
 
-    /// The answer is over: patience is what it was, and nothing ends the connection from outside.
+    /// The answer's body is over.
     pub fn end_answer(&self) {
-        self.patience_ms.store(self.usual_ms, Ordering::Relaxed);
-        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.answering.store(false, Ordering::Release);
         self.no_hurry();
     }

@@ -16,26 +16,20 @@ pub(crate) struct Gather<'a> {
 }
 
 impl<'a> Gather<'a> {
-    /// `held`, then `slices`, in which `(place, staged)` stands for the placeholder at that index.
-    /// Slices behind a placeholder that is longer than what is staged are left out.
-    pub(crate) fn new(
-        held: &'a [u8],
-        slices: &'a [IoSlice<'_>],
-        staged: Option<(usize, &'a [u8])>,
-    ) -> Self {
+    /// `slices`, in which `(place, staged)` stands for the placeholder at that index. Slices behind
+    /// a placeholder that is longer than what is staged are left out.
+    pub(crate) fn new(slices: &'a [IoSlice<'_>], (place, staged): (usize, &'a [u8])) -> Self {
         let mut gather = Self { slices: [IoSlice::new(&[]); SLICES_MAX], count: 0, stage: (0, 0) };
-        gather.push(held);
         for (index, slice) in slices.iter().enumerate() {
-            match staged {
-                Some((place, bytes)) if place == index => {
-                    let length = bytes.len().min(slice.len());
-                    gather.stage = (gather.length(), length);
-                    gather.push(bytes.get(..length).unwrap_or_default());
-                    if length < slice.len() {
-                        break;
-                    }
-                }
-                _ => gather.push(slice),
+            if index != place {
+                gather.push(slice);
+                continue;
+            }
+            let length = staged.len().min(slice.len());
+            gather.stage = (gather.length(), length);
+            gather.push(staged.get(..length).unwrap_or_default());
+            if length < slice.len() {
+                break;
             }
         }
         gather
@@ -75,18 +69,18 @@ mod tests {
     #[test]
     fn staged_bytes_stand_where_the_placeholder_was() {
         let given = [IoSlice::new(b"5\r\n"), IoSlice::new(b"....."), IoSlice::new(b"\r\n")];
-        let gather = Gather::new(b"\r\n", &given, Some((1, b"hello")));
+        let gather = Gather::new(&given, (1, b"hello"));
         let sent: Vec<u8> =
             gather.slices().iter().flat_map(|slice| slice.iter().copied()).collect();
-        assert_eq!(sent, b"\r\n5\r\nhello\r\n");
+        assert_eq!(sent, b"5\r\nhello\r\n");
         let of_stage: Vec<_> = (0..=sent.len()).map(|wrote| gather.of_stage(wrote)).collect();
-        assert_eq!(of_stage, [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 5, 5]);
+        assert_eq!(of_stage, [0, 0, 0, 0, 1, 2, 3, 4, 5, 5, 5]);
     }
 
     #[test]
     fn nothing_overtakes_bytes_that_are_not_staged() {
         let given = [IoSlice::new(b"....."), IoSlice::new(b"\r\n")];
-        let gather = Gather::new(b"", &given, Some((0, b"hel")));
+        let gather = Gather::new(&given, (0, b"hel"));
         assert_eq!(gather.length(), 3);
     }
 }

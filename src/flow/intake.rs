@@ -13,16 +13,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::flow::batching::{Batching, LATE};
 use crate::flow::lowat;
-use crate::flow::placeholder;
-use crate::flow::pool::{Buffer, PooledPipe};
+use crate::flow::pipe;
+use crate::flow::pool::{BUFFER_LEN, Buffer, PooledPipe};
 use crate::flow::stage::Vessel;
 
-/// Bytes asked for at once, at first and after the client has fallen behind.
-const CHUNK_MIN: usize = 32 * 1024;
+/// Bytes asked for at once, at first and after the client has made some wait.
+const CHUNK_MIN: usize = 64 * 1024;
+
+/// Bytes asked for at once, at most, where they are copied.
+const CHUNK_MAX: usize = BUFFER_LEN;
 
 /// From so many bytes at once on a pipe is worth its two calls of the kernel; for fewer, one that
 /// copies them is cheaper, all the more as it takes the chunk's size along.
 const SPLICE_MIN: usize = 128 * 1024;
+
+/// The longest time without a pipe after one that was filled with fewer, in reads.
+const PENALTY_MAX: u8 = 64;
 
 /// A body that can be moved without a protocol library: identity coded, over plain TCP.
 #[derive(Debug)]
@@ -44,6 +50,9 @@ pub(crate) struct Intake {
     chunk: usize,
     /// The kernel does not splice from this socket.
     refused: bool,
+    /// Reads to go without a pipe, and how many it will be next time.
+    rest: u8,
+    penalty: u8,
     batching: Batching,
     /// When bytes were read last.
     last: Instant,
@@ -60,6 +69,8 @@ impl Intake {
             left,
             chunk: CHUNK_MIN,
             refused: false,
+            rest: 0,
+            penalty: 1,
             batching: Batching::new(last),
             last,
             late: None,
@@ -77,7 +88,7 @@ impl Intake {
         self.last
     }
 
-    /// The client did not take all of the last bytes at once.
+    /// The client has made bytes wait.
     pub(crate) fn slow_down(&mut self) {
         self.chunk = CHUNK_MIN;
     }
@@ -88,7 +99,7 @@ impl Intake {
             return Poll::Ready(ready);
         }
         if self.batching.mark() > 1 {
-            self.poll_late(cx)?;
+            self.poll_late(cx);
         }
         Poll::Pending
     }
@@ -103,17 +114,14 @@ impl Intake {
     ) -> Poll<io::Result<Option<Vessel>>> {
         loop {
             ready!(self.poll_ready(cx))?;
-            let limit = self.left.map_or(u64::MAX, |left| left).min(self.chunk as u64);
-            let limit = usize::try_from(limit).unwrap_or(self.chunk);
-            let splice = splice && !self.refused && self.chunk >= SPLICE_MIN;
-            let pipe = if splice { PooledPipe::take() } else { None };
+            let pipe = if splice && self.is_fast() { PooledPipe::take() } else { None };
             let filled = match pipe {
-                Some(pipe) => self.fill_pipe(pipe, limit),
-                None => self.fill_buffer(Buffer::take(), limit),
+                Some(pipe) => self.fill_pipe(pipe),
+                None => self.fill_buffer(Buffer::take()),
             };
             match filled {
                 Ok((vessel, count)) => {
-                    return Poll::Ready(Ok(self.took(count, limit)?.then_some(vessel)));
+                    return Poll::Ready(Ok(self.took(count)?.then_some(vessel)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -126,15 +134,34 @@ impl Intake {
         }
     }
 
-    fn fill_pipe(&self, mut pipe: PooledPipe, limit: usize) -> io::Result<(Vessel, usize)> {
+    /// Whether bytes come so fast that a pipe pays.
+    fn is_fast(&self) -> bool {
+        self.chunk >= SPLICE_MIN && self.rest == 0 && !self.refused
+    }
+
+    /// `most`, or what is left of a known length.
+    fn limit(&self, most: usize) -> usize {
+        let left = self.left.map_or(most, |left| usize::try_from(left).unwrap_or(most));
+        left.min(most)
+    }
+
+    fn fill_pipe(&mut self, mut pipe: PooledPipe) -> io::Result<(Vessel, usize)> {
+        let limit = self.limit(pipe::LEN);
         let count = self.socket.try_io(Interest::READABLE, || {
             let pipe = pipe.get().ok_or(io::ErrorKind::BrokenPipe)?;
             pipe.fill(&self.socket, limit)
         })?;
+        if count < SPLICE_MIN {
+            self.rest = self.penalty;
+            self.penalty = (self.penalty * 2).min(PENALTY_MAX);
+        } else {
+            self.penalty = 1;
+        }
         Ok((Vessel::Pipe(pipe), count))
     }
 
-    fn fill_buffer(&self, mut buffer: Buffer, limit: usize) -> io::Result<(Vessel, usize)> {
+    fn fill_buffer(&mut self, mut buffer: Buffer) -> io::Result<(Vessel, usize)> {
+        let limit = self.limit(self.chunk);
         let mut count = None;
         let asked = self.socket.try_io(Interest::READABLE, || {
             let room = buffer.get_mut(..limit).ok_or(io::ErrorKind::InvalidInput)?;
@@ -144,6 +171,12 @@ impl Intake {
             // so. Said here, it makes the runtime wait for the next event.
             if read < limit { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
+        self.rest = self.rest.saturating_sub(1);
+        if count == Some(limit) {
+            self.chunk = (self.chunk * 2).min(CHUNK_MAX);
+        } else if count.is_some_and(|count| count < self.chunk / 8) {
+            self.chunk = (self.chunk / 2).max(CHUNK_MIN);
+        }
         match (count, asked) {
             (Some(count), _) => Ok((Vessel::Buffer(buffer, 0..count), count)),
             (None, Err(error)) => Err(error),
@@ -151,8 +184,8 @@ impl Intake {
         }
     }
 
-    /// Keeps the accounts of `count` bytes out of `limit`; false at the end of the stream.
-    fn took(&mut self, count: usize, limit: usize) -> io::Result<bool> {
+    /// Keeps the accounts of `count` bytes; false at the end of the stream.
+    fn took(&mut self, count: usize) -> io::Result<bool> {
         self.armed = false;
         if let Some(left) = &mut self.left {
             if count == 0 {
@@ -160,20 +193,15 @@ impl Intake {
             }
             *left = left.saturating_sub(count as u64);
         }
-        if count == limit {
-            self.chunk = (self.chunk * 2).min(placeholder::LEN_MAX);
-        } else if count < self.chunk / 8 {
-            self.chunk = (self.chunk / 2).max(CHUNK_MIN);
-        }
         self.last = Instant::now();
         if let Some(mark) = self.batching.read(count, self.last) {
-            self.mark(mark)?;
+            self.mark(mark);
         }
         Ok(count > 0)
     }
 
     /// Bytes may be waiting below the mark: after a while they must not wait any longer.
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn poll_late(&mut self, cx: &mut Context<'_>) {
         if !self.armed {
             let deadline = Instant::now() + LATE;
             match &mut self.late {
@@ -183,16 +211,15 @@ impl Intake {
             self.armed = true;
         }
         let is_late = self.late.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready());
-        match is_late.then(|| self.batching.late()).flatten() {
+        if let Some(mark) = is_late.then(|| self.batching.late()).flatten() {
             // The kernel wakes us at once if there are bytes.
-            Some(mark) => self.mark(mark),
-            None => Ok(()),
+            self.mark(mark);
         }
     }
 
-    fn mark(&self, bytes: u32) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        lowat::set(&self.socket, bytes)?;
-        Ok(())
+    fn mark(&self, bytes: u32) {
+        if let Err(error) = lowat::set(&self.socket, bytes) {
+            tracing::trace!(%error, "bytes do not gather");
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, AsRawFd};
 
 /// Sets the low-water mark of `socket`, in bytes. Lowering it to what is there already makes the
 /// socket readable at once.
-#[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no crate in the tree has this option")]
 pub(crate) fn set(socket: impl AsFd, bytes: u32) -> io::Result<()> {
     let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);

@@ -12,6 +12,9 @@ use crate::flow::intake::{Intake, Raw};
 use crate::flow::placeholder;
 use crate::flow::stage::Vessel;
 
+/// So many bytes at once are more than a television stream has in the time that a lane rests.
+const BULK: usize = 64 * 1024;
+
 /// How the bytes of a [`Passage`] move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -45,6 +48,8 @@ pub struct Passage {
     intake: Intake,
     way: Way,
     control: Arc<Control>,
+    /// How often the client has made bytes wait, when it was last looked at.
+    waits_over: u32,
 }
 
 impl Passage {
@@ -53,7 +58,7 @@ impl Passage {
     pub fn new(raw: Raw, way: Way, control: Arc<Control>) -> Self {
         let Raw { socket, mut ahead, left } = raw;
         ahead.reverse();
-        Self { ahead, intake: Intake::new(socket, left), way, control }
+        Self { ahead, intake: Intake::new(socket, left), way, control, waits_over: 0 }
     }
 
     /// When bytes were last read from the source.
@@ -82,6 +87,11 @@ impl Passage {
         if self.stage_is_occupied(cx) {
             return Poll::Pending;
         }
+        let waits_over = self.control.waits_over();
+        if waits_over != self.waits_over {
+            self.waits_over = waits_over;
+            self.intake.slow_down();
+        }
         let splice = self.way == Way::Spliced && self.control.splices();
         let filled = ready!(self.intake.poll_fill(cx, splice));
         Poll::Ready(filled.map(|vessel| vessel.map(|vessel| self.put(vessel, watch))).transpose())
@@ -89,6 +99,9 @@ impl Passage {
 
     fn put(&self, vessel: Vessel, mut watch: impl FnMut(&[u8])) -> Bytes {
         vessel.bytes().into_iter().for_each(&mut watch);
+        if vessel.left() >= BULK {
+            self.control.stir();
+        }
         let placeholder = placeholder::of(vessel.left());
         self.control.stage().put(vessel);
         placeholder
@@ -100,11 +113,8 @@ impl Passage {
         if !self.control.stage().is_occupied() {
             return false;
         }
-        if self.control.write_waits() {
-            // A client that does not keep up is no reason to be woken by its source, too.
-            self.intake.slow_down();
-            self.control.stage().want();
-        } else if self.intake.poll_ready(cx).is_ready() {
+        // A client that does not keep up is no reason to be woken by its source, too.
+        if self.control.write_waits() || self.intake.poll_ready(cx).is_ready() {
             self.control.stage().want();
         }
         true

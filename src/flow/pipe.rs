@@ -8,6 +8,9 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 
 use crate::flow::placeholder;
 
+/// Bytes in a pipe: 64 pages (pipe(7)), or fewer where pieces of a page come.
+pub(crate) const LEN: usize = placeholder::LEN_MAX;
+
 /// A pipe and how many bytes are in it. Both ends never block.
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -17,11 +20,11 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    /// An empty pipe of [`placeholder::LEN_MAX`] bytes, or of the kernel's default size (64 KiB)
-    /// where it does not grant more: that costs speed and nothing else.
+    /// An empty pipe of [`LEN`] bytes, or of the kernel's default size (64 KiB) where it does not
+    /// grant more: that costs speed and nothing else.
     pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        if let Err(errno) = fcntl_setpipe_size(&writer, placeholder::LEN_MAX) {
+        if let Err(errno) = fcntl_setpipe_size(&writer, LEN) {
             tracing::trace!(%errno, "a pipe keeps its default size");
         }
         Ok(Self { reader, writer, held: 0 })

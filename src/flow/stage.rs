@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
 
+use crate::flow::pipe::Pipe;
 use crate::flow::pool::{Buffer, PooledPipe};
 
 /// Bytes on their way to the client.
@@ -45,24 +46,33 @@ impl Vessel {
         }
     }
 
-    /// Makes the vessel as small as what is left in it: its client takes no more for now, and
-    /// there may be thousands of its kind.
-    fn shrink(self) -> io::Result<Self> {
-        let rest = match self {
-            Self::Rest(..) => return Ok(self),
-            Self::Buffer(buffer, range) => buffer.get(range).unwrap_or_default().into(),
-            Self::Pipe(mut pipe) => match pipe.get() {
-                Some(pipe) => pipe.take()?.into_boxed_slice(),
-                None => Box::default(),
-            },
-        };
-        Ok(Self::Rest(rest, 0))
+    /// Makes a buffer as small as what is left in it: its client takes no more for now, and there
+    /// may be thousands of its kind. A pipe stays: there are few, and what is in it costs no copy.
+    fn shrink(self) -> Self {
+        match self {
+            Self::Buffer(buffer, range) => {
+                Self::Rest(buffer.get(range).unwrap_or_default().into(), 0)
+            }
+            small => small,
+        }
+    }
+
+    /// Takes the bytes out of a pipe that the client's socket cannot be spliced from.
+    fn surface(self) -> io::Result<Self> {
+        match self {
+            Self::Pipe(mut pipe) => {
+                let bytes = pipe.get().map(Pipe::take).transpose()?.unwrap_or_default();
+                Ok(Self::Rest(bytes.into_boxed_slice(), 0))
+            }
+            here => Ok(here),
+        }
     }
 }
 
 /// The vessel of one client connection, if there are bytes in it.
 ///
-/// Memory: one vessel, 256 KiB at most, and only while the client does not keep up.
+/// Memory: nothing while the client keeps up; else what it did not take of 256 KiB at most, or a pipe of
+/// as many, of which a thread has 16.
 #[derive(Debug, Default)]
 pub(crate) struct Stage {
     vessel: Option<Vessel>,
@@ -112,8 +122,13 @@ impl Stage {
     }
 
     /// The client takes no more for now.
-    pub(crate) fn settle(&mut self) -> io::Result<()> {
-        self.vessel = self.vessel.take().map(Vessel::shrink).transpose()?;
+    pub(crate) fn settle(&mut self) {
+        self.vessel = self.vessel.take().map(Vessel::shrink);
+    }
+
+    /// The client's socket does not take bytes from a pipe.
+    pub(crate) fn surface(&mut self) -> io::Result<()> {
+        self.vessel = self.vessel.take().map(Vessel::surface).transpose()?;
         Ok(())
     }
 

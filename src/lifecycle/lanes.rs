@@ -5,7 +5,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, Thread};
 
 use tokio::runtime::{Builder, Handle};
 
@@ -20,6 +21,7 @@ pub struct Lanes(Arc<[Arc<Lane>]>);
 #[derive(Debug)]
 pub struct Lane {
     runtime: Handle,
+    thread: Thread,
     /// Connections on it. Written by [`Place`].
     load: AtomicUsize,
     pace: Arc<Pace>,
@@ -58,19 +60,30 @@ impl Lanes {
 impl Lane {
     fn start(index: usize) -> io::Result<Self> {
         let pace = Arc::new(Pace::new());
-        let resting = Arc::clone(&pace);
-        let turning = Builder::new_current_thread()
-            .enable_all()
-            .on_thread_park(move || resting.rest())
-            .build()?;
-        let (runtime, stop) = (turning.handle().clone(), Notice::new());
+        let (resting, working) = (Arc::clone(&pace), Arc::clone(&pace));
+        let stop = Notice::new();
         let stopped = stop.given();
-        thread::Builder::new().name(format!("weir-lane-{index}")).spawn(move || {
-            turning.block_on(stopped);
-            // A look-up that hangs in the system's resolver must not keep the thread.
-            turning.shutdown_background();
-        })?;
-        Ok(Self { runtime, load: AtomicUsize::new(0), pace, stop })
+        let (tell, told) = mpsc::sync_channel(1);
+        // The runtime is made on its own thread: dropped on one that runs another it would panic.
+        let thread =
+            thread::Builder::new().name(format!("weir-lane-{index}")).spawn(move || {
+                let built = Builder::new_current_thread()
+                    .enable_all()
+                    .on_thread_park(move || resting.rest())
+                    .on_thread_unpark(move || working.work())
+                    .build();
+                match built {
+                    Ok(runtime) if tell.send(Ok(runtime.handle().clone())).is_ok() => {
+                        runtime.block_on(stopped);
+                        // A look-up that hangs in the system's resolver must not keep the thread.
+                        runtime.shutdown_background();
+                    }
+                    Ok(_) => {}
+                    Err(error) => _ = tell.send(Err(error)),
+                }
+            })?;
+        let runtime = told.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, thread: thread.thread().clone(), load: AtomicUsize::new(0), pace, stop })
     }
 
     /// The lane's runtime.
@@ -81,7 +94,8 @@ impl Lane {
 
     /// Something was given to the lane from another thread: it does not wait for the next look.
     pub fn wake(&self) {
-        self.pace.wake();
+        self.pace.stir();
+        self.thread.unpark();
     }
 
     /// A way for one of its connections to say that it is in a hurry.
@@ -94,7 +108,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.stop.give();
-        self.pace.wake();
+        self.thread.unpark();
     }
 }
 
@@ -131,7 +145,7 @@ mod tests {
     fn a_task_runs_on_its_lane_and_the_thread_ends_with_the_lanes() {
         let lanes = Lanes::start().unwrap();
         let place = lanes.place().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, told) = mpsc::channel();
         let running = place.lane().runtime().spawn(async move {
             tell.send(thread::current().name().map(str::to_owned)).unwrap();
             std::future::pending::<()>().await;

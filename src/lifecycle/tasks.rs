@@ -56,6 +56,7 @@ impl Tasks {
         let cut = self.cut.given();
         async move {
             tokio::select! {
+                biased;
                 () = task => {}
                 () = cut => {}
             }

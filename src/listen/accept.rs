@@ -79,8 +79,8 @@ impl Gate {
 
     /// Waits until a connection can be served or at least refused. Cancel safe.
     async fn opens(&self) {
-        // The permit is given back at once: what matters is that there is one. The accept loop is
-        // the only one who takes permits of its gate, so it is still there after accept.
+        // The permit is given back at once: what matters is that there is one. Where another
+        // listener of the same gate takes the last one meanwhile, the client is told 503.
         tokio::select! {
             _ = self.places.acquire() => {}
             _ = self.refusals.acquire() => {}
@@ -133,10 +133,11 @@ impl Acceptor {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut backoff = BACKOFF.0;
+        let mut stopping = self.tasks.stopping();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.tasks.stopping() => return,
+                () = &mut stopping => return,
                 accepted = self.accept(&listener) => accepted,
             };
             match accepted {

@@ -18,9 +18,8 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::io::poll_read_buf;
 
 use crate::flow::{ClientIo, Control};
 use crate::message::request_head::{BodyLength, HeadScanner, Limits, Scan};
@@ -92,8 +91,7 @@ impl Guard {
         let mut scratch = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            let read =
-                tokio::io::AsyncRead::poll_read(Pin::new(self.io.inner_mut()), cx, &mut buffer);
+            let read = AsyncRead::poll_read(Pin::new(self.io.inner_mut()), cx, &mut buffer);
             if ready!(read).is_err() || buffer.filled().is_empty() {
                 return Poll::Ready(());
             }
@@ -174,17 +172,14 @@ impl Read for Guard {
                 // gets here: it is cut, as its FIN could not be seen any more.
                 return Poll::Ready(Err(io::Error::other("too much sent ahead")));
             }
-            // A player's head in one call.
-            me.buffer.reserve(READ_AHEAD);
-            let read = poll_read_buf(Pin::new(me.io.inner_mut()), cx, &mut me.buffer);
-            if read.is_pending() && me.buffer.is_empty() {
-                // An idle connection keeps no buffer.
-                me.buffer = BytesMut::new();
-            }
-            let read = ready!(read)?;
-            if read == 0 {
+            // A player's head in one call; a connection that says nothing keeps no buffer.
+            let mut scratch = [0; READ_AHEAD];
+            let mut read = ReadBuf::new(&mut scratch);
+            ready!(AsyncRead::poll_read(Pin::new(me.io.inner_mut()), cx, &mut read))?;
+            if read.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
+            me.buffer.extend_from_slice(read.filled());
         }
     }
 }

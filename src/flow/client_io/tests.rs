@@ -174,12 +174,12 @@ fn body_of(answer: &[u8]) -> Vec<u8> {
     }
     let mut body = Vec::new();
     loop {
-        let line = rest.windows(2).position(|two| two == CRLF).unwrap();
+        let line = rest.windows(2).position(|two| two == b"\r\n").unwrap();
         let size = std::str::from_utf8(&rest[..line]).unwrap();
         let size = usize::from_str_radix(size, 16).unwrap();
         let (chunk, later) = rest[line + 2..].split_at(size);
         body.extend_from_slice(chunk);
-        assert_eq!(&later[..2], CRLF, "a chunk ends with a line end");
+        assert_eq!(&later[..2], b"\r\n", "a chunk ends with a line end");
         rest = &later[2..];
         if size == 0 {
             assert!(rest.is_empty(), "nothing comes behind the last chunk");
