@@ -36,8 +36,9 @@ pub(crate) struct Batching {
     mark: u32,
     /// When the running window began.
     since: Instant,
-    /// Bytes read since then.
+    /// Bytes read since then, and in how many reads.
     bytes: u64,
+    reads: u32,
     /// Whether bytes came late in this window.
     late: bool,
     /// Windows to go without a mark.
@@ -49,7 +50,7 @@ pub(crate) struct Batching {
 impl Batching {
     /// For a stream that begins: its first bytes are told of at once.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { mark: 1, since: now, bytes: 0, late: false, rest: 0, penalty: 1 }
+        Self { mark: 1, since: now, bytes: 0, reads: 0, late: false, rest: 0, penalty: 1 }
     }
 
     /// The mark in force.
@@ -60,13 +61,17 @@ impl Batching {
     /// `count` bytes were read. Answers the new mark where it changes.
     pub(crate) fn read(&mut self, count: usize, now: Instant) -> Option<u32> {
         self.bytes += count as u64;
+        self.reads += 1;
         let passed = now.saturating_duration_since(self.since);
         if passed < WINDOW {
             return None;
         }
-        let wanted = gathered(self.bytes, passed);
+        // A source that sends in bursts of its own gathers for us: a mark would only cost a timer.
+        let often = GATHER * self.reads > passed * 5 / 4;
+        let wanted = if often || self.mark > 1 { gathered(self.bytes, passed) } else { 1 };
         self.since = now;
         self.bytes = 0;
+        self.reads = 0;
         if std::mem::take(&mut self.late) {
             self.rest = self.penalty;
             self.penalty = (self.penalty * 2).min(PENALTY_MAX);
@@ -128,6 +133,16 @@ mod tests {
         assert_eq!(play(&mut batching, &mut now, 1_100_000, 2_000), [] as [u32; 0], "near enough");
         assert_eq!(play(&mut batching, &mut now, 100_000_000, 2_000).last(), Some(&MARK_MAX));
         assert_eq!(play(&mut batching, &mut now, 25_000, 2_000).last(), Some(&1), "too thin");
+    }
+
+    #[test]
+    fn a_source_that_sends_in_bursts_of_its_own_needs_no_mark() {
+        let mut now = Instant::now();
+        let mut batching = Batching::new(now);
+        for _ in 0..100 {
+            now += Duration::from_millis(20);
+            assert_eq!(batching.read(10_000, now), None);
+        }
     }
 
     #[test]
