@@ -1,12 +1,13 @@
 //! How bytes move beneath hyper: from a source's socket to a client's without hyper seeing more of
-//! them than how many they are. Knows sockets, pipes and bytes, never channels, sources or what
-//! HTTP means by them.
+//! them than how many they are. Knows sockets, pipes and bytes, never channels, or what HTTP means
+//! by them.
 //!
 //! Above hyper a [`Passage`] reads the source, puts the bytes on the connection's stage and gives
 //! hyper a placeholder of their length; beneath it [`ClientIo`] finds the placeholder among the
 //! slices that hyper writes (heads, chunk sizes) and sends what is on the stage instead. Both run
 //! in the connection's one task and share a [`Control`].
 
+mod appetite;
 mod batching;
 pub mod client_io;
 pub mod control;

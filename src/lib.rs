@@ -18,6 +18,14 @@
 //! `upstream::head_filter`) -> `delivery::pipe` -> client. On an error before the head:
 //! `server::respond`.
 //!
+//! # Life of a byte
+//! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
+//! (`upstream::body::into_raw`). From then on, above hyper: `flow::passage` (asked by
+//! `delivery::pipe`) -> `flow::intake`, which reads the source -> `flow::stage`. hyper is given a
+//! placeholder of the same length and frames it. Beneath hyper: `flow::client_io` finds the
+//! placeholder and sends what is on the stage. Other bodies (TLS, chunks) pass through hyper frame
+//! by frame. A connection stays on the thread it was put on (`lifecycle::lanes`).
+//!
 //! # Layers
 //! A module names only modules on its line; `tests/layers.rs` fails otherwise.
 //!
@@ -47,6 +55,9 @@
 //! - Media and message know no clock, no socket and no configuration. Channel opens no socket.
 //! - An upstream connection belongs to one client and is polled by that client's own task: dropping
 //!   the client's connection drops it, wherever it is (resolving, connecting, silent, sending).
+//! - A byte of a placeholder never reaches a socket, and no byte is read from a source before the
+//!   last ones have been taken by its client.
+//! - While a client keeps up its stream owns no buffer and no pipe.
 //! - Every upstream connection holds a slot of its budget for as long as it is open.
 //! - No request byte of a client reaches a source, but a service reference, its query, Range and
 //!   the conditional fields. No byte of a source's error reaches a client.
@@ -56,7 +67,8 @@
 //!
 //! # Reading order
 //! `server/route.rs`, `server/handler.rs`, `delivery.rs`, `delivery/live.rs`, `delivery/attempt.rs`,
-//! `upstream/fetch.rs`, `delivery/pipe.rs`; then `listen/guard.rs` and `message/request_head.rs` for
+//! `upstream/fetch.rs`, `delivery/pipe.rs`; `flow.rs`, `flow/passage.rs`, `flow/intake.rs`,
+//! `flow/client_io.rs` for how bytes move; then `listen/guard.rs` and `message/request_head.rs` for
 //! what never becomes a request; `app.rs` for how it starts and stops.
 
 pub mod api;

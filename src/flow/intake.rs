@@ -11,24 +11,12 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::flow::appetite::Appetite;
 use crate::flow::batching::{Batching, LATE};
 use crate::flow::lowat;
 use crate::flow::pipe;
-use crate::flow::pool::{BUFFER_LEN, Buffer, PooledPipe};
+use crate::flow::pool::{Buffer, PooledPipe};
 use crate::flow::stage::Vessel;
-
-/// Bytes asked for at once, at first and after the client has made some wait.
-const CHUNK_MIN: usize = 64 * 1024;
-
-/// Bytes asked for at once, at most, where they are copied.
-const CHUNK_MAX: usize = BUFFER_LEN;
-
-/// From so many bytes at once on a pipe is worth its two calls of the kernel; for fewer, one that
-/// copies them is cheaper, all the more as it takes the chunk's size along.
-const SPLICE_MIN: usize = 128 * 1024;
-
-/// The longest time without a pipe after one that was filled with fewer, in reads.
-const PENALTY_MAX: u8 = 64;
 
 /// A body that can be moved without a protocol library: identity coded, over plain TCP.
 #[derive(Debug)]
@@ -46,13 +34,7 @@ pub struct Raw {
 pub(crate) struct Intake {
     socket: TcpStream,
     left: Option<u64>,
-    /// Bytes to ask for at once: more while the client keeps up, few once it does not.
-    chunk: usize,
-    /// The kernel does not splice from this socket.
-    refused: bool,
-    /// Reads to go without a pipe, and how many it will be next time.
-    rest: u8,
-    penalty: u8,
+    appetite: Appetite,
     batching: Batching,
     /// When bytes were read last.
     last: Instant,
@@ -67,10 +49,7 @@ impl Intake {
         Self {
             socket,
             left,
-            chunk: CHUNK_MIN,
-            refused: false,
-            rest: 0,
-            penalty: 1,
+            appetite: Appetite::new(),
             batching: Batching::new(last),
             last,
             late: None,
@@ -90,7 +69,7 @@ impl Intake {
 
     /// The client has made bytes wait.
     pub(crate) fn slow_down(&mut self) {
-        self.chunk = CHUNK_MIN;
+        self.appetite.slow_down();
     }
 
     /// Whether there may be bytes; the task is woken when there are. Cancel safe.
@@ -104,9 +83,8 @@ impl Intake {
         Poll::Pending
     }
 
-    /// The next bytes, in a buffer, or in a pipe where `splice` is set, they come fast and the kernel
-    /// gives one.
-    /// `None` is the end of the stream, and one that comes before its length is an error.
+    /// The next bytes: in a pipe where `splice` is set, they come fast and the kernel gives one, else
+    /// in a buffer. `None` is the end of the stream; one that comes before its length is an error.
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -114,7 +92,7 @@ impl Intake {
     ) -> Poll<io::Result<Option<Vessel>>> {
         loop {
             ready!(self.poll_ready(cx))?;
-            let pipe = if splice && self.is_fast() { PooledPipe::take() } else { None };
+            let pipe = if splice && self.appetite.wants_pipe() { PooledPipe::take() } else { None };
             let filled = match pipe {
                 Some(pipe) => self.fill_pipe(pipe),
                 None => self.fill_buffer(Buffer::take()),
@@ -126,17 +104,12 @@ impl Intake {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // This kind of socket cannot be spliced here (a sandbox's own network stack, say).
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput && !self.refused => {
-                    self.refused = true;
-                }
+                Err(error)
+                    if error.kind() == io::ErrorKind::InvalidInput
+                        && self.appetite.refuse_pipes() => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-    }
-
-    /// Whether bytes come so fast that a pipe pays.
-    fn is_fast(&self) -> bool {
-        self.chunk >= SPLICE_MIN && self.rest == 0 && !self.refused
     }
 
     /// `most`, or what is left of a known length.
@@ -151,17 +124,12 @@ impl Intake {
             let pipe = pipe.get().ok_or(io::ErrorKind::BrokenPipe)?;
             pipe.fill(&self.socket, limit)
         })?;
-        if count < SPLICE_MIN {
-            self.rest = self.penalty;
-            self.penalty = (self.penalty * 2).min(PENALTY_MAX);
-        } else {
-            self.penalty = 1;
-        }
+        self.appetite.spliced(count);
         Ok((Vessel::Pipe(pipe), count))
     }
 
     fn fill_buffer(&mut self, mut buffer: Buffer) -> io::Result<(Vessel, usize)> {
-        let limit = self.limit(self.chunk);
+        let limit = self.limit(self.appetite.chunk());
         let mut count = None;
         let asked = self.socket.try_io(Interest::READABLE, || {
             let room = buffer.get_mut(..limit).ok_or(io::ErrorKind::InvalidInput)?;
@@ -171,11 +139,8 @@ impl Intake {
             // so. Said here, it makes the runtime wait for the next event.
             if read < limit { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
-        self.rest = self.rest.saturating_sub(1);
-        if count == Some(limit) {
-            self.chunk = (self.chunk * 2).min(CHUNK_MAX);
-        } else if count.is_some_and(|count| count < self.chunk / 8) {
-            self.chunk = (self.chunk / 2).max(CHUNK_MIN);
+        if let Some(count) = count {
+            self.appetite.copied(count, limit);
         }
         match (count, asked) {
             (Some(count), _) => Ok((Vessel::Buffer(buffer, 0..count), count)),
