@@ -1,7 +1,7 @@
 //! How often a lane looks for events. A lane with a hundred streams would be woken thousands of times
 //! a second, each time for a single one of them, and going to sleep and waking up costs more than
-//! moving the bytes does. So a lane that has just looked rests for [`REST`] before it looks again,
-//! and finds several streams ready.
+//! moving the bytes does. So a lane that has just looked rests for two milliseconds before it looks
+//! again, and finds several streams ready.
 //!
 //! It does not rest while somebody on it is in a hurry, nor for a while after something has stirred
 //! it (a new connection, bytes in bulk), nor when it is busy: then it finds enough by itself.
