@@ -19,6 +19,7 @@ pub mod pipe;
 mod placeholder;
 mod pool;
 mod stage;
+mod syscall;
 
 pub use client_io::{ClientIo, Stream};
 pub use control::Control;

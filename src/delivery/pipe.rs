@@ -54,8 +54,8 @@ pub(crate) enum Upstream {
 /// The body of a session: frames come from the upstream connection when hyper has room for them,
 /// so a slow client slows only its own source.
 ///
-/// Memory: what its upstream holds, a timer, and a watcher of about 1 KiB. Dropping it closes the upstream connection
-/// and ends the session.
+/// Memory: what its upstream holds, a timer, and a watcher of about 1 KiB. Dropping it closes the
+/// upstream connection and ends the session.
 pub struct SessionBody {
     upstream: Upstream,
     session: Session,

@@ -18,6 +18,8 @@ use tokio_rustls::server::TlsStream;
 use crate::flow::control::Control;
 use crate::flow::gather::Gather;
 use crate::flow::placeholder;
+use crate::flow::stage::{Stage, Vessel};
+use crate::flow::syscall::syscall;
 use crate::lifecycle::Given;
 
 /// The transport of one client connection.
@@ -67,90 +69,17 @@ impl ClientIo {
         let Some(place) = place else {
             return self.stream.poll_write_vectored(cx, slices);
         };
-        let is_in_memory =
-            self.control.stage().vessel().is_some_and(|vessel| vessel.bytes().is_some());
-        if is_in_memory {
-            self.poll_gathered(cx, slices, place)
-        } else {
-            self.poll_spliced(cx, slices, place)
-        }
-    }
-
-    /// Slices with bytes from memory in place of the placeholder: one call of the kernel.
-    fn poll_gathered(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-        place: usize,
-    ) -> Poll<io::Result<usize>> {
-        let control = Arc::clone(&self.control);
-        let mut stage = control.stage();
-        let Some(staged) = stage.vessel().and_then(|vessel| vessel.bytes()) else {
-            return Poll::Ready(Err(io::Error::other("a placeholder without bytes")));
+        let mut stage = self.control.stage();
+        let sent = match (stage.vessel(), &self.stream) {
+            (Some(Vessel::Pipe(_)), Stream::Tcp(socket)) => {
+                poll_spliced(socket, &mut stage, cx, slices, place)
+            }
+            _ => poll_gathered(&mut self.stream, &mut stage, cx, slices, place),
         };
-        let gather = Gather::new(slices, (place, staged));
-        let wrote = ready!(self.stream.poll_write_vectored(cx, gather.slices()))?;
-        let of_stage = gather.of_stage(wrote);
-        let emptied = stage.wrote(of_stage);
-        if emptied && stage.take_wanted() {
+        if !stage.is_occupied() && stage.take_wanted() {
             cx.waker().wake_by_ref();
         }
-        Poll::Ready(Ok(wrote))
-    }
-
-    /// The slices before the placeholder, then the stage's pipe for the placeholder itself.
-    fn poll_spliced(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-        place: usize,
-    ) -> Poll<io::Result<usize>> {
-        let Stream::Tcp(socket) = &self.stream else {
-            return Poll::Ready(Err(io::Error::other("only plain TCP is spliced")));
-        };
-        let (lead, rest) = slices.split_at_checked(place).unwrap_or_default();
-        let length: usize = lead.iter().map(|slice| slice.len()).sum();
-        let mut done = 0;
-        if length > 0 {
-            done = ready!(poll_sendmsg(socket, cx, lead, SendFlags::MORE))?;
-            if done < length {
-                return Poll::Ready(Ok(done));
-            }
-        }
-        let limit = rest.first().map_or(0, |placeholder| placeholder.len());
-        match self.poll_splice(cx, limit) {
-            Poll::Ready(Ok(count)) => Poll::Ready(Ok(done + count)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending if done > 0 => Poll::Ready(Ok(done)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn poll_splice(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        let Stream::Tcp(socket) = &self.stream else {
-            return Poll::Ready(Err(io::Error::other("only plain TCP is spliced")));
-        };
-        loop {
-            ready!(socket.poll_write_ready(cx))?;
-            let mut stage = self.control.stage();
-            let moved = socket.try_io(Interest::WRITABLE, || stage.splice(socket, limit));
-            match moved {
-                Ok((count, emptied)) => {
-                    if emptied && stage.take_wanted() {
-                        cx.waker().wake_by_ref();
-                    }
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // This socket cannot be spliced to: what is in the pipe is sent from memory.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    stage.surface()?;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        sent
     }
 
     /// Turns the outcome of a write into progress (the deadline is lifted) or a wait (it is armed,
@@ -297,6 +226,70 @@ impl Stream {
     }
 }
 
+/// Slices with bytes from memory in place of the placeholder: one call of the kernel.
+fn poll_gathered(
+    stream: &mut Stream,
+    stage: &mut Stage,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+    place: usize,
+) -> Poll<io::Result<usize>> {
+    let Some(staged) = stage.vessel().and_then(Vessel::bytes) else {
+        return Poll::Ready(Err(io::Error::other("a placeholder without bytes")));
+    };
+    let gather = Gather::new(slices, (place, staged));
+    let wrote = ready!(stream.poll_write_vectored(cx, gather.slices()))?;
+    let of_stage = gather.of_stage(wrote);
+    stage.wrote(of_stage);
+    Poll::Ready(Ok(wrote))
+}
+
+/// The slices before the placeholder, then the stage's pipe for the placeholder itself.
+fn poll_spliced(
+    socket: &TcpStream,
+    stage: &mut Stage,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+    place: usize,
+) -> Poll<io::Result<usize>> {
+    let (lead, rest) = slices.split_at_checked(place).unwrap_or_default();
+    let length: usize = lead.iter().map(|slice| slice.len()).sum();
+    let mut done = 0;
+    if length > 0 {
+        done = ready!(poll_sendmsg(socket, cx, lead, SendFlags::MORE))?;
+        if done < length {
+            return Poll::Ready(Ok(done));
+        }
+    }
+    let limit = rest.first().map_or(0, |placeholder| placeholder.len());
+    match poll_splice(socket, stage, cx, limit) {
+        Poll::Ready(Ok(count)) => Poll::Ready(Ok(done + count)),
+        Poll::Pending if done > 0 => Poll::Ready(Ok(done)),
+        failed_or_waits => failed_or_waits,
+    }
+}
+
+fn poll_splice(
+    socket: &TcpStream,
+    stage: &mut Stage,
+    cx: &mut Context<'_>,
+    limit: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        match socket.try_io(Interest::WRITABLE, || stage.splice(socket, limit)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // This socket cannot be spliced to: what is in the pipe is sent from memory.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                stage.surface()?;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            moved => return Poll::Ready(moved),
+        }
+    }
+}
+
 /// Sends `slices`: not with writev(2), which takes the lock of a file position that a socket has
 /// not. `MORE` tells the kernel that more follows at once, so that a chunk's size goes out in one
 /// packet with the chunk's first bytes.
@@ -309,19 +302,13 @@ fn poll_sendmsg(
     let length: usize = slices.iter().map(|slice| slice.len()).sum();
     loop {
         ready!(socket.poll_write_ready(cx))?;
-        let mut sent = None;
-        let asked = socket.try_io(Interest::WRITABLE, || {
+        let sent = syscall(socket, Interest::WRITABLE, length, || {
             let flags = flags | SendFlags::NOSIGNAL;
-            let count = sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?;
-            sent = Some(count);
-            // The socket is full: said here, it makes the runtime wait for the next event.
-            if count < length { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?)
         });
-        match (sent, asked) {
-            (Some(count), _) => return Poll::Ready(Ok(count)),
-            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-            (None, Err(error)) => return Poll::Ready(Err(error)),
-            (None, Ok(())) => return Poll::Ready(Ok(0)),
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
         }
     }
 }

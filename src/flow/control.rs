@@ -19,10 +19,9 @@ pub struct Control {
     patience_ms: AtomicU64,
     /// The wrapper gave up on the client. Written once by the wrapper.
     timed_out: AtomicBool,
-    /// A write waits for the client to take bytes. Written by the wrapper at each write.
-    write_waits: AtomicBool,
-    /// How many such waits are over. Written by the wrapper.
-    waits_over: AtomicU32,
+    /// How often a write has begun or ceased to wait for the client: odd while one waits. Written by
+    /// the wrapper alone.
+    waits: AtomicU32,
     /// An answer is on its way; no further request head is let through. Set by the wrapper when
     /// it lets a head through, cleared when the answer's body is dropped.
     answering: AtomicBool,
@@ -49,8 +48,7 @@ impl Control {
         Self {
             patience_ms: AtomicU64::new(millis(patience)),
             timed_out: AtomicBool::new(false),
-            write_waits: AtomicBool::new(false),
-            waits_over: AtomicU32::new(0),
+            waits: AtomicU32::new(0),
             answering: AtomicBool::new(false),
             usual_ms: millis(patience),
             hurry: None,
@@ -103,19 +101,22 @@ impl Control {
     /// Whether bytes wait for the client to take them.
     #[must_use]
     pub fn write_waits(&self) -> bool {
-        self.write_waits.load(Ordering::Relaxed)
+        self.waits.load(Ordering::Relaxed) % 2 == 1
     }
 
     /// Changes when the client has taken bytes after it had made some wait.
     #[must_use]
     pub fn waits_over(&self) -> u32 {
-        self.waits_over.load(Ordering::Relaxed)
+        self.waits.load(Ordering::Relaxed) / 2
     }
 
     pub(crate) fn set_write_waits(&self, waits: bool) {
-        if self.write_waits.swap(waits, Ordering::Relaxed) && !waits {
-            self.waits_over.fetch_add(1, Ordering::Relaxed);
+        if waits == self.write_waits() {
+            return;
         }
+        // Nobody else writes, so this need not be one step.
+        let changes = self.waits.load(Ordering::Relaxed);
+        self.waits.store(changes.wrapping_add(1), Ordering::Relaxed);
         if self.urgent.load(Ordering::Relaxed) {
             self.set_hurry(!waits);
         }

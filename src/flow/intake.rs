@@ -17,6 +17,7 @@ use crate::flow::lowat;
 use crate::flow::pipe;
 use crate::flow::pool::{Buffer, PooledPipe};
 use crate::flow::stage::Vessel;
+use crate::flow::syscall::syscall;
 
 /// A body that can be moved without a protocol library: identity coded, over plain TCP.
 #[derive(Debug)]
@@ -130,23 +131,12 @@ impl Intake {
 
     fn fill_buffer(&mut self, mut buffer: Buffer) -> io::Result<(Vessel, usize)> {
         let limit = self.limit(self.appetite.chunk());
-        let mut count = None;
-        let asked = self.socket.try_io(Interest::READABLE, || {
+        let count = syscall(&self.socket, Interest::READABLE, limit, || {
             let room = buffer.get_mut(..limit).ok_or(io::ErrorKind::InvalidInput)?;
-            let (read, _) = recv(&self.socket, room, RecvFlags::empty())?;
-            count = Some(read);
-            // Fewer than there was room for: the socket is empty, and asking again would only say
-            // so. Said here, it makes the runtime wait for the next event.
-            if read < limit { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        if let Some(count) = count {
-            self.appetite.copied(count, limit);
-        }
-        match (count, asked) {
-            (Some(count), _) => Ok((Vessel::Buffer(buffer, 0..count), count)),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(io::ErrorKind::WouldBlock.into()),
-        }
+            Ok(recv(&self.socket, room, RecvFlags::empty())?.0)
+        })?;
+        self.appetite.copied(count, limit);
+        Ok((Vessel::Buffer(buffer, 0..count), count))
     }
 
     /// Keeps the accounts of `count` bytes; false at the end of the stream.

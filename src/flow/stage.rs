@@ -102,23 +102,23 @@ impl Stage {
         self.wanted = true;
     }
 
-    /// So many bytes of the vessel were written from memory. Whether that emptied the stage.
-    pub(crate) fn wrote(&mut self, count: usize) -> bool {
+    /// So many bytes of the vessel were written from memory.
+    pub(crate) fn wrote(&mut self, count: usize) {
         if let Some(vessel) = &mut self.vessel {
             vessel.advance(count);
         }
-        self.clear()
+        self.clear();
     }
 
-    /// Moves at most `limit` bytes from the pipe on the stage into `socket`, and tells how many and
-    /// whether that emptied the stage.
-    pub(crate) fn splice(&mut self, socket: impl AsFd, limit: usize) -> io::Result<(usize, bool)> {
+    /// Moves at most `limit` bytes from the pipe on the stage into `socket`, and tells how many.
+    pub(crate) fn splice(&mut self, socket: impl AsFd, limit: usize) -> io::Result<usize> {
         let Some(Vessel::Pipe(pipe)) = &mut self.vessel else {
             return Err(io::Error::other("no pipe on the stage"));
         };
         let pipe = pipe.get().ok_or_else(|| io::Error::other("no pipe in the vessel"))?;
         let moved = pipe.drain(socket, limit)?;
-        Ok((moved, self.clear()))
+        self.clear();
+        Ok(moved)
     }
 
     /// The client takes no more for now.
@@ -137,11 +137,8 @@ impl Stage {
         std::mem::take(&mut self.wanted)
     }
 
-    fn clear(&mut self) -> bool {
-        let empty = self.vessel.as_ref().is_some_and(|vessel| vessel.left() == 0);
-        if empty {
-            self.vessel = None;
-        }
-        empty
+    /// An empty vessel goes back to where it came from.
+    fn clear(&mut self) {
+        self.vessel.take_if(|vessel| vessel.left() == 0);
     }
 }
