@@ -90,8 +90,18 @@ pub fn sniff(bytes: &[u8], ended: bool) -> Verdict {
     if bytes.is_empty() {
         return if ended { Verdict::NotMedia("an empty body") } else { Verdict::NeedMore };
     }
-    if let Some(found) = magic(bytes) {
-        return Verdict::Media(found);
+    match magic(bytes) {
+        // Two bytes prove little: the stuffing of a table begins like sound. Packets in line say more.
+        Some(found) if is_short(found) && bytes.len() < SNIFF_MAX && !ended => {
+            return if bytes.starts_with(b"ID3") {
+                Verdict::Media(found)
+            } else {
+                Verdict::NeedMore
+            };
+        }
+        Some(found) if is_short(found) && in_line(bytes).is_some() => {}
+        Some(found) => return Verdict::Media(found),
+        None => {}
     }
     if is_image(bytes) {
         return Verdict::NotMedia("an image");
@@ -152,15 +162,25 @@ fn transport_stream(bytes: &[u8], ended: bool) -> Option<Option<Container>> {
             return ended.then(|| (bytes.len() >= 188).then_some(Container::MpegTs));
         }
     }
-    let found = (1..204).filter(|start| sync(*start)).find_map(|start| {
-        let in_line = |length: &usize| sync(start + length) && sync(start + 2 * length);
-        PACKET_LENGTHS.into_iter().find(in_line)
-    });
-    if let Some(length) = found {
+    if let Some(length) = in_line(bytes) {
         return Some(Some(with_packets_of(length)));
     }
     let printable = bytes.iter().take(64).all(|byte| is_text(*byte));
     if printable || ended || bytes.len() >= SNIFF_MAX { Some(None) } else { None }
+}
+
+/// The length of packets that begin somewhere in `bytes`, if three of them do.
+fn in_line(bytes: &[u8]) -> Option<usize> {
+    let sync = |at: usize| bytes.get(at).is_some_and(|byte| *byte == 0x47);
+    (1..204).filter(|start| sync(*start)).find_map(|start| {
+        let three = |length: &usize| sync(start + length) && sync(start + 2 * length);
+        PACKET_LENGTHS.into_iter().find(three)
+    })
+}
+
+/// Whether a format is told by two bytes.
+fn is_short(container: Container) -> bool {
+    matches!(container, Container::Ac3 | Container::Adts | Container::MpegAudio)
 }
 
 fn with_packets_of(length: usize) -> Container {
@@ -251,6 +271,14 @@ mod tests {
     }
 
     #[test]
+    fn stuffing_is_no_sound() {
+        let mut bytes = stream(100, 188, 4);
+        bytes[..100].fill(0xff);
+        assert_eq!(sniff(&bytes[..300], false), Verdict::NeedMore);
+        assert_eq!(sniff(&bytes, false), Verdict::Media(Container::MpegTs));
+    }
+
+    #[test]
     fn transport_streams_are_seen_aligned_or_not() {
         for (lead, length) in [(0, 188), (4, 192), (0, 204), (100, 188), (187, 188), (63, 192)] {
             let bytes = stream(lead, length, 4);
@@ -310,7 +338,7 @@ mod tests {
             (b"#EXTM3U\n#EXT-X-VERSION:3\n", Container::Hls),
         ];
         for (bytes, expected) in cases {
-            assert_eq!(sniff(bytes, false), Verdict::Media(expected), "{bytes:?}");
+            assert_eq!(sniff(bytes, true), Verdict::Media(expected), "{bytes:?}");
         }
     }
 
