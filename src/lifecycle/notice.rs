@@ -13,6 +13,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub struct Notice {
     /// Set before the token is cancelled, so that whoever is woken sees it.
     given: Arc<AtomicBool>,
+    /// The same of the notice that this one follows.
+    above: Option<Arc<AtomicBool>>,
     token: CancellationToken,
 }
 
@@ -21,6 +23,13 @@ impl Notice {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A notice of its own that is also given when this one is.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let above = Some(Arc::clone(&self.given));
+        Self { given: Arc::default(), above, token: self.token.child_token() }
     }
 
     /// Gives it; again has no effect.
@@ -32,7 +41,9 @@ impl Notice {
     /// Whether it was given.
     #[must_use]
     pub fn is_given(&self) -> bool {
+        let above = self.above.as_ref();
         self.given.load(Ordering::Acquire)
+            || above.is_some_and(|above| above.load(Ordering::Acquire))
     }
 
     /// Resolves once it is given. Cancel safe.
@@ -75,6 +86,18 @@ impl Future for Given {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_is_given_with_its_parent_and_by_itself() {
+        let parent = Notice::new();
+        let (one, two) = (parent.child(), parent.child());
+        one.give();
+        one.given().await;
+        assert!(one.is_given() && !two.is_given() && !parent.is_given());
+        parent.give();
+        two.given().await;
+        assert!(two.is_given());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn everybody_who_waits_is_told_and_so_is_who_asks_later() {
