@@ -2,6 +2,7 @@
 //! and their clocks. Borrowed views over outside bytes and writers into a caller's buffer: no
 //! clock, no I/O, no panic on hostile bytes.
 
+pub mod join;
 pub mod packet;
 pub mod pes;
 pub mod psi;

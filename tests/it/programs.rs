@@ -3,7 +3,6 @@
 //! A program that is not installed is skipped, loudly; with `WEIR_REQUIRE_PROGRAMS=1` it is missed.
 
 use std::fs::File;
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
@@ -17,6 +16,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::support::programs::programs;
+
 mod curl;
 mod demo;
 mod ffmpeg;
@@ -24,32 +25,6 @@ mod nginx;
 
 /// How long a program may run before its test fails; only met by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The paths of these programs, or None, loudly, if one of them is not installed.
-///
-/// # Panics
-/// If one is not installed and `WEIR_REQUIRE_PROGRAMS=1`.
-fn programs<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
-    let found = names.map(find);
-    let missing = names.iter().zip(&found).find(|(_, path)| path.is_none());
-    if let Some((name, _)) = missing {
-        let required = std::env::var("WEIR_REQUIRE_PROGRAMS").is_ok_and(|value| value == "1");
-        assert!(!required, "WEIR_REQUIRE_PROGRAMS=1, and {name} is not installed");
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Past the test harness, which keeps what passing tests print to itself.
-        let line = format!("SKIPPED: {test}: {name} is not installed\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    }
-    Some(found.map(|path| path.expect("none is missing")))
-}
-
-fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    let mut folders = std::env::split_paths(&path).chain(usual);
-    folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
-}
 
 /// A program that serves for as long as this lives: dropping it ends it, by its process id, and
 /// waits until it is gone.

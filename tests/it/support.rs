@@ -8,6 +8,7 @@ pub(crate) mod eventually;
 pub(crate) mod gateway;
 pub(crate) mod origin;
 pub(crate) mod player;
+pub(crate) mod programs;
 pub(crate) mod tls;
 pub(crate) mod ts;
 pub(crate) mod viewer;

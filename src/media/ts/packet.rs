@@ -112,6 +112,13 @@ impl Pcr {
 pub struct ContinuityCounter(u8);
 
 impl ContinuityCounter {
+    /// The counter of a PID whose last packet had the low four bits of `last`, as
+    /// [`Packet::continuity_counter`] reads them.
+    #[must_use]
+    pub const fn after(last: u8) -> Self {
+        Self(last.wrapping_add(1) & 0x0F)
+    }
+
     /// The value for the next packet with a payload. A packet without one repeats the value of the
     /// packet before it and takes none from here (2.4.3.3).
     pub const fn advance(&mut self) -> u8 {
@@ -321,6 +328,21 @@ pub const fn set_pid(packet: &mut [u8; LEN], pid: Pid) {
 /// Overwrites the continuity counter with the low four bits of `value`.
 pub const fn set_continuity_counter(packet: &mut [u8; LEN], value: u8) {
     packet[3] = packet[3] & 0xF0 | value & 0x0F;
+}
+
+/// Sets the discontinuity_indicator. False, and nothing changed, when the packet has no flags.
+pub fn set_discontinuity(packet: &mut [u8; LEN]) -> bool {
+    let has_flags = Packet(packet).adaptation().is_some_and(|field| !field.0.is_empty());
+    if has_flags {
+        packet[5] |= 0x80;
+    }
+    has_flags
+}
+
+/// The payload, to be changed in place: empty where [`Packet::payload`] is `None`.
+pub fn payload_mut(packet: &mut [u8; LEN]) -> &mut [u8] {
+    let len = Packet(packet).payload().map_or(0, <[u8]>::len);
+    packet.get_mut(LEN - len..).unwrap_or_default()
 }
 
 /// Overwrites the clock reference. False, and nothing changed, when the packet carries none.

@@ -203,26 +203,90 @@ impl Header {
     }
 }
 
-/// Adds `ticks` of 90 kHz to PTS and DTS of the header at the start of `bytes`, modulo 2^33, and sets
-/// their marker bits. False, and nothing changed, when there is no PTS.
-pub fn shift_timestamps(bytes: &mut [u8], ticks: u64) -> bool {
-    let Some(pes) = Pes::parse(bytes) else { return false };
-    let times = [pes.pts(), pes.dts()];
-    if times == [None, None] {
-        return false;
-    }
-    let fields = bytes.get_mut(FIXED_LEN..).unwrap_or(&mut []);
-    for (time, field) in times.iter().zip(fields.as_chunks_mut::<TIMESTAMP_LEN>().0) {
-        if let Some(time) = time {
-            let prefix = field[0] >> 4;
-            *field = time.wrapping_add(ticks).encode(prefix);
+/// The times in a PES header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamps {
+    /// Presentation time.
+    pub pts: Pts,
+    /// Decoding time, present only where it differs from the presentation time.
+    pub dts: Option<Pts>,
+}
+
+impl Timestamps {
+    /// Reads the times of the header at the start of `bytes`. Where [`Pes::parse`] needs the whole
+    /// header, this does with as much as holds them. `None` when there is no PTS.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (&[0, 0, 1, stream_id, _, _, marker, flags, header_data_length], rest) =
+            bytes.split_first_chunk::<FIXED_LEN>()?
+        else {
+            return None;
+        };
+        if !has_optional_header(stream_id) || marker & 0xC0 != 0x80 || flags & 0x80 == 0 {
+            return None;
         }
+        let len = usize::from(header_data_length);
+        let field = |place: usize| {
+            let end = (place + 1) * TIMESTAMP_LEN;
+            let field = rest.get(..end).filter(|_| end <= len)?.last_chunk()?;
+            Some(Pts::decode(*field))
+        };
+        let has_dts = flags & 0x40 != 0 && len >= 2 * TIMESTAMP_LEN;
+        Some(Self { pts: field(0)?, dts: if has_dts { Some(field(1)?) } else { None } })
+    }
+
+    /// How long the beginning of a PES packet must be for [`parse`](Self::parse) to read all there
+    /// is, as far as `bytes` of it tell: 0 for what begins no PES packet, 19 at most.
+    #[must_use]
+    pub fn end(bytes: &[u8]) -> usize {
+        if bytes.iter().zip([0, 0, 1]).any(|(byte, due)| *byte != due) {
+            return 0;
+        }
+        match *bytes {
+            [_, _, _, stream_id, ..] if !has_optional_header(stream_id) => PREFIX_LEN,
+            [_, _, _, _, _, _, marker, _, _, ..] if marker & 0xC0 != 0x80 => FIXED_LEN,
+            [_, _, _, _, _, _, _, flags, header_data_length, ..] => {
+                let wanted = [0, 0, TIMESTAMP_LEN, 2 * TIMESTAMP_LEN];
+                let wanted = wanted.get(usize::from(flags >> 6)).copied().unwrap_or(0);
+                let room = usize::from(header_data_length) / TIMESTAMP_LEN * TIMESTAMP_LEN;
+                FIXED_LEN + wanted.min(room)
+            }
+            _ => FIXED_LEN,
+        }
+    }
+
+    /// Both times so many ticks of 90 kHz later.
+    #[must_use]
+    pub fn moved(&self, ticks: u64) -> Self {
+        let moved = |time: Pts| time.wrapping_add(ticks);
+        Self { pts: moved(self.pts), dts: self.dts.map(moved) }
+    }
+
+    /// The decoding time, which is the presentation time where none is told.
+    #[must_use]
+    pub fn decoding(&self) -> Pts {
+        self.dts.unwrap_or(self.pts)
+    }
+}
+
+/// Adds `ticks` of 90 kHz to PTS and DTS of the header at the start of `bytes`, modulo 2^33, and sets
+/// their marker bits. False, and nothing changed, when [`Timestamps::parse`] reads none.
+pub fn shift_timestamps(bytes: &mut [u8], ticks: u64) -> bool {
+    let count = match Timestamps::parse(bytes) {
+        None => return false,
+        Some(Timestamps { dts: None, .. }) => 1,
+        Some(_) => 2,
+    };
+    let fields = bytes.get_mut(FIXED_LEN..).unwrap_or_default();
+    for field in fields.as_chunks_mut::<TIMESTAMP_LEN>().0.iter_mut().take(count) {
+        let prefix = field[0] >> 4;
+        *field = Pts::decode(*field).wrapping_add(ticks).encode(prefix);
     }
     true
 }
 
-/// Table 2-21: these streams' payload follows the length at once.
-const fn has_optional_header(stream_id: u8) -> bool {
+/// Whether flags and optional fields follow the length. Of these streams payload does (table 2-21).
+pub(super) const fn has_optional_header(stream_id: u8) -> bool {
     // program_stream_map, padding, private_stream_2, ECM, EMM, program_stream_directory, DSM-CC,
     // H.222.1 type E.
     !matches!(stream_id, 0xBC | 0xBE | 0xBF | 0xF0 | 0xF1 | 0xFF | 0xF2 | 0xF8)

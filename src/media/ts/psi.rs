@@ -28,8 +28,16 @@ pub mod stream_type {
 
 /// `descriptor_tag` values (table 2-45) that weir itself reads or writes.
 pub mod descriptor_tag {
+    /// Four characters that say whose format this is.
+    pub const REGISTRATION: u8 = 0x05;
+    /// Conditional access: a system and the PID of its messages.
+    pub const CA: u8 = 0x09;
     /// ISO 639 language.
     pub const ISO_639_LANGUAGE: u8 = 0x0A;
+    /// Teletext pages (ETSI EN 300 468, 6.2.43).
+    pub const TELETEXT: u8 = 0x56;
+    /// DVB subtitles (ETSI EN 300 468, 6.2.41).
+    pub const SUBTITLING: u8 = 0x59;
 }
 
 /// A view of a programme association section: where each programme's PMT is.
@@ -70,7 +78,7 @@ impl<'a> Pat<'a> {
     }
 
     /// Programme numbers and their PMT PIDs, without the network information of programme 0.
-    pub fn programs(&self) -> impl Iterator<Item = (u16, Pid)> + use<'a> {
+    pub fn programs(&self) -> impl Iterator<Item = (u16, Pid)> + Clone + use<'a> {
         let (entries, _) = self.section.body.as_chunks();
         entries
             .iter()

@@ -14,7 +14,7 @@ use search::Search;
 
 mod counters;
 mod head;
-mod search;
+pub(super) mod search;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@ pub(crate) mod check;
 mod layout;
 pub(crate) mod pattern;
 pub(crate) mod psi;
+pub(crate) mod spoilt;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;
@@ -16,6 +17,8 @@ pub(crate) use check::Fault;
 pub(crate) use check::TsCheck;
 pub(crate) use pattern::Codec;
 pub(crate) use pattern::TsPattern;
+pub(crate) use spoilt::Spoil;
+pub(crate) use spoilt::Spoilt;
 pub(crate) use trace::TsTrace;
 
 /// Bytes of a transport packet.

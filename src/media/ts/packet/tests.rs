@@ -103,6 +103,36 @@ fn setters_change_nothing_else() {
 }
 
 #[test]
+fn discontinuity_is_set_where_there_are_flags() {
+    let mut packet = [0xFF; LEN];
+    packet[..6].copy_from_slice(&[SYNC, 0x01, 0x00, 0x30, 1, 0x10]);
+    assert!(set_discontinuity(&mut packet));
+    assert_eq!(packet[5], 0x90);
+    for head in [[SYNC, 1, 0, 0x30, 0, 0x10], [SYNC, 1, 0, 0x10, 9, 0x10]] {
+        packet[..6].copy_from_slice(&head);
+        let before = packet;
+        assert!(!set_discontinuity(&mut packet));
+        assert_eq!(packet, before);
+    }
+}
+
+#[test]
+fn payload_is_changed_in_place() {
+    let mut packet = [0xFF; LEN];
+    for (control, len, expected) in [(0x10, 0, 184), (0x30, 182, 1), (0x20, 3, 0), (0x30, 200, 0)] {
+        packet[..5].copy_from_slice(&[SYNC, 0x01, 0x00, control, len]);
+        assert_eq!(payload_mut(&mut packet).len(), expected);
+    }
+}
+
+#[test]
+fn counters_go_on_after_any() {
+    for last in 0..=u8::MAX {
+        assert_eq!(ContinuityCounter::after(last).advance(), ((last & 0x0F) + 1) & 0x0F);
+    }
+}
+
+#[test]
 fn writes_every_length_of_payload() {
     let payload: Vec<u8> = (0..200).collect();
     let mut seen = 0;

@@ -114,6 +114,32 @@ fn shifting_moves_both_times_round_the_wrap() {
     assert!(!shift_timestamps(&mut [], 1));
 }
 
+#[test]
+fn times_need_no_more_than_their_own_bytes() {
+    for (pts, dts, end) in [(None, None, 9), (Some(5), None, 14), (Some(9), Some(5), 19)] {
+        let mut bytes = Vec::new();
+        header(pts, dts).write(7, &mut bytes);
+        assert_eq!(bytes.len(), end);
+        let times = Timestamps::parse(&bytes);
+        assert_eq!(times.map(|it| it.pts), pts.map(Pts::new));
+        assert_eq!(times.map(|it| it.decoding()), dts.or(pts).map(Pts::new));
+        for len in 0..end {
+            assert!(Timestamps::end(&bytes[..len]) > len, "{len}");
+            assert_eq!(Timestamps::parse(&bytes[..len]), None);
+        }
+        assert_eq!(Timestamps::end(&bytes), end);
+        // Stuffing that has not come makes no difference.
+        bytes[8] += 200;
+        assert_eq!(Timestamps::end(&bytes), end);
+        assert_eq!(Timestamps::parse(&bytes), times);
+        assert_eq!(shift_timestamps(&mut bytes, 3), pts.is_some());
+        assert_eq!(Timestamps::parse(&bytes), times.map(|times| times.moved(3)));
+    }
+    assert_eq!(Timestamps::end(&[0, 0, 2]), 0);
+    assert_eq!(Timestamps::end(&[0, 0, 1, 0xBE]), 6);
+    assert_eq!(Timestamps::end(&[0, 0, 1, 0xE0, 0, 0, 0x80, 0xC0, 5]), 14);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(
@@ -124,6 +150,10 @@ proptest! {
         let mut bytes = [&[0, 0, 1, id, 0, 0, 0x80 | flags >> 4, flags, len], &rest[..]].concat();
         let times = |bytes: &[u8]| Pes::parse(bytes).map(|pes| (pes.pts(), pes.dts()));
         if let Some((pts, dts)) = times(&bytes) {
+            let read = Timestamps::parse(&bytes);
+            prop_assert_eq!(read.map(|it| it.pts), pts);
+            prop_assert_eq!(read.and_then(|it| it.dts), dts);
+            prop_assert!(Timestamps::end(&bytes) <= bytes.len());
             let before = bytes.clone();
             prop_assert_eq!(shift_timestamps(&mut bytes, 90_000), pts.is_some());
             let shifted = |time: Option<Pts>| time.map(|time| time.wrapping_add(90_000));

@@ -200,6 +200,12 @@ impl Assembler {
         Self { buffer: Vec::new() }
     }
 
+    /// Whether no section is unfinished: until one begins, no payload is needed.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// Drops an unfinished section: to be called where a packet was lost.
     pub fn reset(&mut self) {
         self.buffer.clear();

@@ -8,7 +8,7 @@ const IN_LINE: u8 = 3;
 
 /// Looks for three sync bytes in line. Every byte is looked at once, as it passes, and none is kept.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Search {
+pub(in crate::media::ts) struct Search {
     /// Sync bytes in line so far, by their place modulo the length of a packet.
     hits: [u8; packet::LEN],
     /// The place of the next byte, below the length of a packet.
@@ -16,13 +16,13 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) const fn new() -> Self {
+    pub(in crate::media::ts) const fn new() -> Self {
         Self { hits: [0; packet::LEN], place: 0 }
     }
 
     /// Takes the next bytes. Returns them from the last of three sync bytes on, where a packet
     /// begins; `None` when all were passed over. To be dropped once it has found its place.
-    pub(super) fn find<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    pub(in crate::media::ts) fn find<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let row = self.hits.get_mut(self.place..).unwrap_or_default();

@@ -13,8 +13,8 @@ use continuity::Step;
 use packet::Packet;
 use pes::Pes;
 
-mod continuity;
-mod packet;
+pub(crate) mod continuity;
+pub(crate) mod packet;
 mod pes;
 mod report;
 #[cfg(test)]

@@ -147,6 +147,11 @@ impl TsPattern {
         self.laid_out()
     }
 
+    /// Whether its PMT is on `pid`.
+    pub(crate) fn is_pmt_pid(&self, pid: u16) -> bool {
+        self.pmt_pid == pid
+    }
+
     /// Packets a second, which is also the distance of random access points.
     pub(crate) fn packets_per_second(&self) -> u64 {
         self.second.slots.len() as u64

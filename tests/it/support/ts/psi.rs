@@ -5,14 +5,14 @@ use super::crc32;
 
 /// Sections of one PID, put together from payloads.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sections {
+pub(crate) struct Sections {
     buffer: Vec<u8>,
 }
 
 impl Sections {
     /// Takes a payload and returns the sections that it completes; None if its pointer_field points
     /// outside. Holds at most one unfinished section (4 KiB) and a payload.
-    pub(super) fn push(&mut self, payload: &[u8], start: bool) -> Option<Vec<Vec<u8>>> {
+    pub(crate) fn push(&mut self, payload: &[u8], start: bool) -> Option<Vec<Vec<u8>>> {
         let mut whole = Vec::new();
         if start {
             let (pointer, rest) = payload.split_first()?;
@@ -30,8 +30,13 @@ impl Sections {
     }
 
     /// Forgets an unfinished section, after a packet was lost.
-    pub(super) fn drop_unfinished(&mut self) {
+    pub(crate) fn drop_unfinished(&mut self) {
         self.buffer.clear();
+    }
+
+    /// Whether a section has begun and not ended.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     fn take_whole(&mut self, whole: &mut Vec<Vec<u8>>) {
@@ -51,22 +56,22 @@ impl Sections {
 }
 
 /// A section with the long header, its CRC right.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// 0 for a PAT, 2 for a PMT.
-    pub(super) id: u8,
+    pub(crate) id: u8,
     /// transport_stream_id or program_number.
-    pub(super) extension: u16,
+    pub(crate) extension: u16,
     /// version_number.
-    pub(super) version: u8,
+    pub(crate) version: u8,
     /// current_next_indicator.
-    pub(super) current: bool,
+    pub(crate) current: bool,
     /// What stands between the long header and the CRC.
-    pub(super) body: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 impl<'a> Table<'a> {
     /// Reads a section; None if it is too short or its CRC is wrong.
-    pub(super) fn read(section: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(section: &'a [u8]) -> Option<Self> {
         let (head, rest) = section.split_first_chunk::<8>()?;
         let (body, _crc) = rest.split_at_checked(rest.len().checked_sub(4)?)?;
         (crc32(section) == 0).then_some(Self {
@@ -79,13 +84,13 @@ impl<'a> Table<'a> {
     }
 
     /// As a PAT: the PIDs of the PMTs.
-    pub(super) fn pmt_pids(&self) -> Vec<u16> {
+    pub(crate) fn pmt_pids(&self) -> Vec<u16> {
         let entries = self.body.chunks_exact(4).filter(|entry| entry[..2] != [0, 0]);
         entries.map(|entry| pid(entry[2], entry[3])).collect()
     }
 
     /// As a PMT: the PCR_PID and the streams; None if its lengths contradict one another.
-    pub(super) fn programme(&self) -> Option<Programme> {
+    pub(crate) fn programme(&self) -> Option<Programme> {
         let (head, rest) = self.body.split_first_chunk::<4>()?;
         let info = usize::from(pid(head[2], head[3]) & 0xfff);
         let (_, mut rest) = rest.split_at_checked(info)?;

@@ -12,7 +12,7 @@ use super::packet::Packet;
 
 /// What has gone before on a PID.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Continuity {
+pub(crate) struct Continuity {
     last: Option<Last>,
 }
 
@@ -32,7 +32,7 @@ struct Last {
 
 /// How a packet follows the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// As it should, or the first of its PID.
     Next,
     /// The one legal copy of the packet before.
@@ -48,7 +48,7 @@ pub(super) enum Step {
 
 impl Continuity {
     /// Judges `packet`; `clock` says that its PID is a PCR_PID.
-    pub(super) fn step(&mut self, packet: &Packet<'_>, clock: bool) -> Step {
+    pub(crate) fn step(&mut self, packet: &Packet<'_>, clock: bool) -> Step {
         let step = self.last.as_ref().map_or(Step::Next, |last| last.step(packet, clock));
         let before = self.last.as_ref();
         let run = before.map_or(0, |last| last.run);
@@ -66,7 +66,7 @@ impl Continuity {
     }
 
     /// What is wrong with the discontinuity_indicator of `packet`, which comes next.
-    pub(super) fn misuse(&self, packet: &Packet<'_>, clock: bool) -> Option<&'static str> {
+    pub(crate) fn misuse(&self, packet: &Packet<'_>, clock: bool) -> Option<&'static str> {
         let last = self.last.as_ref()?;
         if last.owes_pcr && !packet.discontinuity {
             return Some("discontinuity_indicator ends before the PCR of the new time base");

@@ -3,30 +3,30 @@
 use super::super::PACKET;
 
 /// The fields of a transport packet that the judge looks at.
-pub(super) struct Packet<'a> {
-    pub(super) bytes: &'a [u8; PACKET],
-    pub(super) pid: u16,
+pub(crate) struct Packet<'a> {
+    pub(crate) bytes: &'a [u8; PACKET],
+    pub(crate) pid: u16,
     /// transport_error_indicator.
-    pub(super) error: bool,
+    pub(crate) error: bool,
     /// payload_unit_start_indicator.
-    pub(super) start: bool,
+    pub(crate) start: bool,
     /// transport_scrambling_control is not zero.
-    pub(super) scrambled: bool,
+    pub(crate) scrambled: bool,
     /// adaptation_field_control says that there is a payload.
-    pub(super) has_payload: bool,
-    pub(super) counter: u8,
-    pub(super) discontinuity: bool,
-    pub(super) random_access: bool,
+    pub(crate) has_payload: bool,
+    pub(crate) counter: u8,
+    pub(crate) discontinuity: bool,
+    pub(crate) random_access: bool,
     /// In ticks of 27 MHz.
-    pub(super) pcr: Option<u64>,
-    pub(super) payload: &'a [u8],
+    pub(crate) pcr: Option<u64>,
+    pub(crate) payload: &'a [u8],
     /// What contradicts the standard.
-    pub(super) malformed: Option<&'static str>,
+    pub(crate) malformed: Option<&'static str>,
 }
 
 impl<'a> Packet<'a> {
     /// Reads a packet whose first byte is the sync byte.
-    pub(super) fn read(bytes: &'a [u8; PACKET]) -> Self {
+    pub(crate) fn read(bytes: &'a [u8; PACKET]) -> Self {
         let control = bytes[3] >> 4 & 3;
         let mut packet = Self {
             bytes,
@@ -53,7 +53,7 @@ impl<'a> Packet<'a> {
 
     /// Whether this packet repeats `first` as 2.4.3.3 allows: every byte the same but those of the
     /// PCR.
-    pub(super) fn repeats(&self, first: &[u8; PACKET]) -> bool {
+    pub(crate) fn repeats(&self, first: &[u8; PACKET]) -> bool {
         let pcr = if self.pcr.is_some() { 6..12 } else { 0..0 };
         let same = |at: usize| pcr.contains(&at) || self.bytes[at] == first[at];
         (0..PACKET).all(same)
