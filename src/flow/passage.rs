@@ -61,6 +61,12 @@ impl Passage {
         Self { ahead, intake: Intake::new(socket, left), way, control, waits_over: 0 }
     }
 
+    /// How the bytes move.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
     /// When bytes were last read from the source.
     #[must_use]
     pub fn last(&self) -> Instant {
@@ -95,6 +101,63 @@ impl Passage {
         let splice = self.way == Way::Spliced && self.control.splices();
         let filled = ready!(self.intake.poll_fill(cx, splice));
         Poll::Ready(filled.map(|vessel| vessel.map(|vessel| self.put(vessel, watch))).transpose())
+    }
+
+    /// As [`Passage::poll_next`], with `rewrite` between: what it appends is what the client gets
+    /// instead of the bytes that it is shown. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`Passage::poll_next`].
+    pub fn poll_rewritten(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut rewrite: impl FnMut(&[u8], &mut Vec<u8>),
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            if self.stage_is_occupied(cx) {
+                return Poll::Pending;
+            }
+            let mut rewritten = Vec::new();
+            let shown = ready!(self.poll_shown(cx, |bytes| rewrite(bytes, &mut rewritten)));
+            match shown {
+                Some(Ok(())) if rewritten.is_empty() => {}
+                Some(Ok(())) => return Poll::Ready(Some(Ok(self.put_rewritten(rewritten)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Shows the next bytes and keeps none of them: nobody is sent them. `None` is the end of the
+    /// stream. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`Passage::poll_next`].
+    pub fn poll_shown(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut show: impl FnMut(&[u8]),
+    ) -> Poll<Option<io::Result<()>>> {
+        if let Some(bytes) = self.ahead.pop() {
+            show(&bytes);
+            return Poll::Ready(Some(Ok(())));
+        }
+        if self.intake.is_complete() {
+            return Poll::Ready(None);
+        }
+        let filled = ready!(self.intake.poll_fill(cx, false));
+        let shown =
+            filled.map(|vessel| vessel.map(|vessel| vessel.bytes().into_iter().for_each(show)));
+        Poll::Ready(shown.transpose())
+    }
+
+    fn put_rewritten(&self, bytes: Vec<u8>) -> Bytes {
+        if bytes.len() > placeholder::LEN_MAX {
+            return Bytes::from(bytes);
+        }
+        let placeholder = placeholder::of(bytes.len());
+        self.control.stage().put(Vessel::Rest(bytes.into_boxed_slice(), 0));
+        placeholder
     }
 
     fn put(&self, vessel: Vessel, mut watch: impl FnMut(&[u8])) -> Bytes {
