@@ -3,11 +3,13 @@
 
 pub mod budget;
 pub mod catalog;
+pub mod health;
 pub mod kind;
 pub mod service_ref;
 pub mod source;
 
-pub use budget::{Budget, Slot};
+pub use budget::{Budget, Lease, Slot};
 pub use catalog::{Catalog, Catalogs, Channel, Receiver};
+pub use health::{Health, Standing};
 pub use kind::Kind;
 pub use source::Source;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::sync::oneshot;
 
 use crate::metrics::Presence;
 use crate::metrics::Value;
@@ -27,11 +28,31 @@ struct State {
     max: usize,
 }
 
-/// One slot in use; free again when dropped.
+/// One slot in use. When dropped it goes to its heir, or else is free again.
 #[derive(Debug)]
 pub struct Slot {
-    budget: Option<Arc<Budget>>,
-    _counted: Presence,
+    lease: Option<Arc<Lease>>,
+    /// Handed on with the slot; gone only while it is dropped.
+    counted: Option<Presence>,
+}
+
+/// Which slot somebody holds, for those who may take it over: it holds nothing itself.
+#[derive(Debug)]
+pub struct Lease {
+    budget: Arc<Budget>,
+    /// Guards one word.
+    after: Mutex<After>,
+}
+
+/// Where a slot goes when its holder drops it.
+#[derive(Debug)]
+enum After {
+    /// To the budget.
+    Free,
+    /// To somebody it was promised to.
+    Heir(oneshot::Sender<Slot>),
+    /// It has gone there.
+    Gone,
 }
 
 impl Budget {
@@ -80,8 +101,42 @@ impl Budget {
             return None;
         }
         state.used += 1;
-        let counted = Presence::enter(self.gauge.clone());
-        Some(Slot { budget: Some(Arc::clone(self)), _counted: counted })
+        Some(self.lease(Presence::enter(self.gauge.clone())))
+    }
+
+    /// A slot that is used already.
+    fn lease(self: &Arc<Self>, counted: Presence) -> Slot {
+        let lease = Lease { budget: Arc::clone(self), after: Mutex::new(After::Free) };
+        Slot { lease: Some(Arc::new(lease)), counted: Some(counted) }
+    }
+
+    fn free_one(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).used -= 1;
+        self.freed.notify_one();
+    }
+}
+
+impl Lease {
+    /// Whose slot it is.
+    #[must_use]
+    pub fn is_of(&self, budget: &Arc<Budget>) -> bool {
+        Arc::ptr_eq(&self.budget, budget)
+    }
+
+    /// The slot itself, as soon as its holder drops it: it is not free in between, and nobody else
+    /// gets it. `None` when it is promised to somebody already, or was dropped. Who does not wait for
+    /// it any longer drops the receiver, and the slot is free then.
+    #[must_use]
+    pub fn inherit(&self) -> Option<oneshot::Receiver<Slot>> {
+        let mut after = self.after.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*after {
+            After::Gone => return None,
+            After::Heir(heir) if !heir.is_closed() => return None,
+            After::Free | After::Heir(_) => {}
+        }
+        let (give, get) = oneshot::channel();
+        *after = After::Heir(give);
+        Some(get)
     }
 }
 
@@ -89,15 +144,27 @@ impl Slot {
     /// For a source without a provider: counted, not limited.
     #[must_use]
     pub fn unlimited(gauge: Value) -> Self {
-        Self { budget: None, _counted: Presence::enter(gauge) }
+        Self { lease: None, counted: Some(Presence::enter(gauge)) }
+    }
+
+    /// Which slot it is; `None` where nothing limits them.
+    #[must_use]
+    pub fn held(&self) -> Option<Arc<Lease>> {
+        self.lease.clone()
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(budget) = &self.budget {
-            budget.state.lock().unwrap_or_else(PoisonError::into_inner).used -= 1;
-            budget.freed.notify_one();
+        let Some(lease) = &self.lease else { return };
+        let mut after = lease.after.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = std::mem::replace(&mut *after, After::Gone);
+        match (after, self.counted.take()) {
+            // An heir who goes at this moment returns the slot, and dropping that frees it.
+            (After::Heir(heir), Some(counted)) if !heir.is_closed() => {
+                _ = heir.send(lease.budget.lease(counted));
+            }
+            _ => lease.budget.free_one(),
         }
     }
 }
@@ -123,6 +190,37 @@ mod tests {
         assert_eq!(budget.used(), 1);
         drop(second);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_heir_gets_the_slot_before_anybody_who_waits() {
+        let budget = Arc::new(Budget::new(1, Value::default()));
+        let first = budget.try_slot().unwrap();
+        let lease = first.held().unwrap();
+        let heir = lease.inherit().unwrap();
+        assert!(lease.inherit().is_none(), "promised already");
+        let waiting = timeout(Duration::from_secs(3), budget.slot());
+        let (waited, ()) = tokio::join!(waiting, async { drop(first) });
+        assert!(waited.is_err(), "it was never free");
+        let second = heir.await.unwrap();
+        assert_eq!(budget.used(), 1);
+
+        let gone = second.held().unwrap().inherit().unwrap();
+        drop(gone);
+        drop(second);
+        assert_eq!(budget.used(), 0, "an heir who does not wait any longer gets nothing");
+
+        let third = budget.try_slot().unwrap();
+        let late = third.held().unwrap().inherit().unwrap();
+        drop(third);
+        assert_eq!(budget.used(), 1, "on its way to the heir");
+        drop(late);
+        assert_eq!(budget.used(), 0);
+
+        let fourth = budget.try_slot().unwrap();
+        let lease = fourth.held().unwrap();
+        drop(fourth);
+        assert!(lease.inherit().is_none(), "there is nothing to be had any more");
     }
 
     #[tokio::test(start_paused = true)]

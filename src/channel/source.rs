@@ -1,12 +1,17 @@
 //! One place that a channel can come from, ready to be asked: URLs in the order to try them, the
 //! fields of the request, and whose budget it counts against.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use crate::channel::budget::Budget;
 use crate::channel::budget::Slot;
+use crate::channel::health;
+use crate::channel::health::Health;
+use crate::channel::health::Standing;
 use crate::channel::kind::Kind;
 use crate::config;
 use crate::message::Url;
@@ -46,6 +51,8 @@ pub struct Source {
     budget: Option<Arc<Budget>>,
     /// Open connections of sources without a budget.
     gauge: Value,
+    /// How it has fared, with all sessions. Guards a few words.
+    health: Arc<Mutex<Health>>,
 }
 
 /// Why a definition makes no source. The configuration's own checks come first; this names what
@@ -104,6 +111,7 @@ impl Source {
             found: None,
             budget: owner.budget,
             gauge: owner.gauge,
+            health: Arc::default(),
         })
     }
 
@@ -145,6 +153,7 @@ impl Source {
             found: None,
             budget: owner.budget,
             gauge: owner.gauge,
+            health: Arc::default(),
         })
     }
 
@@ -170,10 +179,32 @@ impl Source {
         self.budget.is_some()
     }
 
+    /// The budget that limits its connections.
+    #[must_use]
+    pub fn budget(&self) -> Option<&Arc<Budget>> {
+        self.budget.as_ref()
+    }
+
     /// Slots that its provider has; 0 where nothing limits them.
     #[must_use]
     pub fn connections_max(&self) -> usize {
         self.budget.as_ref().map_or(0, |budget| budget.max())
+    }
+
+    /// Whether it may be tried at `now`, after what became of it before.
+    #[must_use]
+    pub fn standing(&self, now: Instant) -> Standing {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).standing(now)
+    }
+
+    /// It was opened, and what it sends is what was asked for.
+    pub fn succeeded(&self, now: Instant) {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).succeeded(now);
+    }
+
+    /// It could not be opened, or died.
+    pub fn failed(&self, now: Instant, kind: health::Kind, cooldown: Duration) {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).failed(now, kind, cooldown);
     }
 
     /// A slot of the budget, if one is free now.
