@@ -2,6 +2,7 @@
 //! every media task is stuck.
 
 mod handler;
+mod switch;
 mod types;
 
 pub use handler::Api;

@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, Method, Response};
 use http_body_util::Either;
@@ -15,36 +14,53 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Join;
 use crate::delivery::attempt::Opened;
-use crate::delivery::pipe::Extent;
-use crate::delivery::pipe::Upstream;
+use crate::delivery::feed::Course;
+use crate::delivery::feed::Feed;
+use crate::delivery::line::Line;
+use crate::delivery::pipe::Carriage;
+use crate::delivery::reading::Extent;
+use crate::delivery::reading::Reading;
+use crate::delivery::reading::Rest;
 use crate::delivery::sessions::Opening;
+use crate::delivery::sessions::Session;
 use crate::flow;
 use crate::flow::Control;
-use crate::flow::Passage;
 use crate::flow::Way;
 use crate::lifecycle::Notice;
 use crate::lifecycle::Tasks;
 use crate::media::sniff::Container;
+use crate::media::ts::join::Manner;
 use crate::metrics::Metrics;
 use crate::upstream::Fetcher;
 
 mod attempt;
+pub mod desk;
 mod detect;
+mod failover;
 pub mod failure;
+mod feed;
 pub mod held;
+mod line;
 mod live;
 pub mod pipe;
 pub mod playlist;
+mod reading;
+pub mod resume;
 pub mod seal;
 pub mod sessions;
 mod silence;
+pub mod viewer;
+mod vital;
 mod vod;
 
+pub use desk::Desk;
+pub use failover::Outcome;
 pub use failure::{Attempt, Failure};
 pub use held::Held;
 pub use pipe::SessionBody;
 pub use seal::Seal;
 pub use sessions::Sessions;
+pub use viewer::Viewer;
 
 /// The body of every media answer: bytes at hand, or a session's stream.
 pub type Body = Either<Held, SessionBody>;
@@ -69,6 +85,8 @@ pub struct Wish {
     pub path: String,
     /// Whose it is.
     pub client: IpAddr,
+    /// Who is watching.
+    pub viewer: Viewer,
     /// When the request was read.
     pub started: Instant,
     /// The client's socket.
@@ -157,46 +175,82 @@ impl Delivery {
         }
     }
 
-    /// Begins a session on a source that was opened: from here on it has a place in the list, and
-    /// its end is logged.
-    fn body(
+    /// The body of a live session on a source that was opened.
+    fn live_body(&self, channel: &Arc<Channel>, wish: Wish, opened: Opened) -> SessionBody {
+        wish.control.no_hurry();
+        let manner = match wish.config.failover.join {
+            _ if opened.container != Container::MpegTs => None,
+            Join::Raw => None,
+            Join::Aligned => Some(Manner::Aligned),
+            Join::Seamless => Some(Manner::Seamless),
+        };
+        let course = Course {
+            delivery: self.clone(),
+            channel: Arc::clone(channel),
+            question: live::question(&wish),
+            container: opened.container,
+            control: Arc::clone(&wish.control),
+            way: if manner.is_some() { Way::Watched } else { self.way() },
+            manner,
+        };
+        let (source, desk) = (opened.source, Arc::new(Desk::default()));
+        let line = Line::new(opened.answer.body, opened.slot, course.way, &wish.control);
+        let session =
+            self.session(channel, wish, source, &line, Some(Arc::clone(&desk)), Piece::Whole);
+        let feed = Feed::new(course, source, line, desk, session.info().id);
+        SessionBody::new(Carriage::Live(Box::new(feed)), session)
+    }
+
+    /// The body of a file, or of a part of one, from a source that was opened. `rest` is how it goes
+    /// on where that breaks.
+    fn file_body(
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
         opened: Opened,
-        extent: Extent,
+        (extent, rest): (Extent, Option<Rest>),
         piece: Piece,
-        patience: Duration,
     ) -> SessionBody {
-        wish.control.end_with(channel.retired.clone());
-        if extent == Extent::Endless {
-            wish.control.no_hurry();
-        }
-        let watcher = (extent == Extent::Endless
-            && opened.container == Container::MpegTs
-            && wish.config.failover.join != Join::Raw)
-            .then(Box::default);
-        let way = if watcher.is_some() || !self.splices { Way::Watched } else { Way::Spliced };
-        let (upstream, way) = match opened.answer.body.into_raw() {
-            Ok(raw) => {
-                let passage = Passage::new(raw, way, Arc::clone(&wish.control));
-                (Upstream::Raw(passage), way.word())
-            }
-            Err(body) => (Upstream::Framed(*body), "framed"),
-        };
+        let patience = wish.config.failover.response_timeout;
+        let source = opened.source;
+        let line = Line::new(opened.answer.body, opened.slot, self.way(), &wish.control);
+        let session = self.session(channel, wish, source, &line, None, piece);
+        let reading = Reading::new((source, line), extent, patience, rest);
+        SessionBody::new(Carriage::File(Box::new(reading)), session)
+    }
+
+    /// How bytes move that nobody has to see.
+    fn way(&self) -> Way {
+        if self.splices { Way::Spliced } else { Way::Watched }
+    }
+
+    /// Begins a session: from here on it has a place in the list, and its end is logged.
+    fn session(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+        source: usize,
+        line: &Line,
+        desk: Option<Arc<Desk>>,
+        piece: Piece,
+    ) -> Session {
+        let control = Arc::clone(&wish.control);
         let session = self.sessions.begin(Opening {
             channel: Arc::clone(channel),
-            source: opened.source,
+            source,
             client: wish.client,
+            viewer: wish.viewer,
             started: wish.started,
             control: wish.control,
-            slot: opened.slot,
+            slot: line.lease(),
+            desk,
             place: wish.place,
             cut: self.cut.clone(),
-            way,
+            way: line.way(),
             is_news: piece == Piece::Whole,
         });
-        SessionBody::new(upstream, session, extent, patience, watcher)
+        control.end_with(session.leave().clone());
+        session
     }
 }
 

@@ -53,7 +53,7 @@ impl Bound {
         let origin = self.address;
         format!(
             "channels:\n\
-             \x20 one:\n    name: \"Demo 1: a primary and a backup\"\n    kind: live\n    sources:\n\
+             \x20 demo:\n    name: \"Demo 1: a primary and a backup\"\n    kind: live\n    sources:\n\
              \x20     - http://{origin}/primary.ts\n      - http://{origin}/backup.ts\n\
              \x20 two:\n    name: \"Demo 2: a clock and a tone\"\n    kind: live\n    sources: [\"http://{origin}/clock.ts\"]\n\
              \x20 film:\n    name: \"Demo film: one minute, seekable\"\n    kind: vod\n    sources: [\"http://{origin}/film.ts\"]\n\
@@ -70,7 +70,7 @@ impl Bound {
         let mut text =
             String::from("weir demo: generated channels, no network needed. Open any of\n\n");
         for (path, what) in [
-            ("stream/one", "live, with a backup"),
+            ("stream/demo", "live, with a backup"),
             ("stream/two", "live, a clock and a tone"),
             ("stream/film", "a film of one minute, seekable"),
             ("hls/hls/playlist.m3u8", "HLS"),
@@ -82,10 +82,11 @@ impl Bound {
         _ = write!(
             text,
             "\nTry\n\n\
-             \x20 ffplay {base}/stream/one\n\
+             \x20 ffplay {base}/stream/demo\n\
              \x20 vlc {base}/playlist.m3u\n\
              \x20 curl -r 1000-1999 -o part {base}/stream/film\n\
-             \x20 curl -X POST http://{origin}/primary/off    the primary goes away; /primary/on brings it back\n\
+             \x20 curl -X POST http://{origin}/primary/off    the primary dies; /primary/on brings it back\n\
+             \x20 curl -X POST http://127.0.0.1:{admin}/api/v1/channels/demo/failover    switch whoever watches\n\
              \x20 curl http://127.0.0.1:{admin}/api/v1/sessions\n\
              \x20 curl http://127.0.0.1:{admin}/metrics\n\n\
              Ctrl-C ends it.\n"

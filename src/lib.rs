@@ -1,13 +1,15 @@
 //! weir is a pass-through gateway for television streams. A client asks for a channel; weir opens a
 //! fresh upstream connection for that client alone, makes sure that what comes is media, and passes
 //! the bytes untouched. When a source cannot be played, the next one is asked before the client is
-//! told anything.
+//! told anything; when it dies under way, the client's stream goes on from the next one.
 //!
 //! # Words
 //! A **client** asks for a **channel**, a name with an ordered list of **sources**. An **upstream
 //! connection** is one open connection to a source; sources of one **provider** or **receiver**
-//! share its budget of them, a **slot** each. A **session** is one client being served. A
-//! **playlist** is HLS's. Wire words follow the standards.
+//! share its budget of them, a **slot** each. A **session** is one client being served. The
+//! **active** is the connection that it plays from, a **standby** one that is to take over, and the
+//! **join** is the place in the bytes where it does. A **viewer** is who is taken to be behind a
+//! client. A **playlist** is HLS's. Wire words follow the standards.
 //!
 //! # Life of a request
 //! Each arrow is one call in one file:
@@ -17,6 +19,15 @@
 //! -> `delivery::{live, vod, playlist}` -> `delivery::attempt` -> `upstream::fetch` (hyper, over
 //! `upstream::head_filter`) -> `delivery::pipe` -> client. On an error before the head:
 //! `server::respond`.
+//!
+//! # Life of a failover
+//! A live body is a `delivery::feed`. It tells `delivery::failover`, which is pure, what happened (the
+//! active died, was silent, has no picture in it; somebody ordered a switch on the session's
+//! `delivery::desk`) and does what that answers: ask for a slot (`channel::budget`), open a source
+//! (`delivery::attempt`, in `feed::standby`), listen until its bytes can be joined
+//! (`media::ts::join::Audition`), join (`media::ts::join::Joiner`). All of it happens in the client's
+//! own task, when hyper asks for bytes or something wakes it. The body of a file is a
+//! `delivery::reading`, which fetches the rest of the same file instead (`delivery::resume`).
 //!
 //! # Life of a byte
 //! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
@@ -61,13 +72,17 @@
 //! - Every upstream connection holds a slot of its budget for as long as it is open.
 //! - No request byte of a client reaches a source, but a service reference, its query, Range and
 //!   the conditional fields. No byte of a source's error reaches a client.
+//! - A slot that is free has no connection any more, and one that is handed to another session was
+//!   never free.
+//! - No byte of one source stands within a packet of another, and no file is gone on with another.
 //! - No URL beyond host and port, no credential and no token is ever formatted: their types print
 //!   nothing else.
 //! - No queue, buffer, wait or table is without a bound.
 //!
 //! # Reading order
 //! `server/route.rs`, `server/handler.rs`, `delivery.rs`, `delivery/live.rs`, `delivery/attempt.rs`,
-//! `upstream/fetch.rs`, `delivery/pipe.rs`; `flow.rs`, `flow/passage.rs`, `flow/intake.rs`,
+//! `upstream/fetch.rs`, `delivery/pipe.rs`; `delivery/failover.rs`, `delivery/feed.rs`,
+//! `media/ts/join.rs` for what happens when a source dies; `flow.rs`, `flow/passage.rs`, `flow/intake.rs`,
 //! `flow/client_io.rs` for how bytes move; then `listen/guard.rs` and `message/request_head.rs` for
 //! what never becomes a request; `app.rs` for how it starts and stops.
 

@@ -11,10 +11,13 @@ use std::time::Duration;
 
 use crate::metrics::family::Family;
 use crate::metrics::histogram::Histogram;
+use crate::metrics::upstream::Attempts;
+use crate::metrics::upstream::Failovers;
 
 pub mod family;
 pub mod histogram;
 pub mod process;
+mod upstream;
 
 pub use family::Value;
 
@@ -42,9 +45,8 @@ pub struct Metrics {
     sessions: Family<1>,
     sessions_total: Family<2>,
     bytes_total: Family<1>,
-    upstream_connections: Family<1>,
-    upstream_attempts_total: Family<3>,
-    upstream_response_seconds: Histogram,
+    attempts: Attempts,
+    failovers: Failovers,
     first_byte_seconds: Histogram,
     slot_wait_seconds: Histogram,
     http_requests_total: Family<2>,
@@ -86,20 +88,8 @@ impl Metrics {
                 "Body bytes read from sources (in) and handed to clients (out)",
                 ["direction"],
             ),
-            upstream_connections: Family::gauge(
-                "weir_upstream_connections",
-                "Open connections to sources, by provider or receiver",
-                ["provider"],
-            ),
-            upstream_attempts_total: Family::counter(
-                "weir_upstream_attempts_total",
-                "Attempts to open a source, by outcome",
-                ["channel", "source", "outcome"],
-            ),
-            upstream_response_seconds: Histogram::new(
-                "weir_upstream_response_seconds",
-                "From the start of an attempt to the source's response head",
-            ),
+            attempts: Attempts::new(),
+            failovers: Failovers::new(),
             first_byte_seconds: Histogram::new(
                 "weir_first_byte_seconds",
                 "From a client's request to its first media byte",
@@ -137,9 +127,8 @@ impl Metrics {
         self.sessions.write(&mut text);
         self.sessions_total.write(&mut text);
         self.bytes_total.write(&mut text);
-        self.upstream_connections.write(&mut text);
-        self.upstream_attempts_total.write(&mut text);
-        self.upstream_response_seconds.write(&mut text);
+        self.attempts.write(&mut text);
+        self.failovers.write(&mut text);
         self.first_byte_seconds.write(&mut text);
         self.slot_wait_seconds.write(&mut text);
         self.http_requests_total.write(&mut text);
@@ -176,17 +165,44 @@ impl Metrics {
     /// Open upstream connections of one provider or receiver (`none`: sources without one).
     #[must_use]
     pub fn upstream_connections(&self, provider: &str) -> Value {
-        self.upstream_connections.of([provider])
+        self.attempts.connections.of([provider])
     }
 
     /// One attempt to open source number `source` of `channel` ended with `outcome`.
     pub fn upstream_attempt(&self, channel: &str, source: usize, outcome: &'static str) {
-        self.upstream_attempts_total.of([channel, &source.to_string(), outcome]).add(1);
+        self.attempts.attempts_total.of([channel, &source.to_string(), outcome]).add(1);
     }
 
     /// From the start of an attempt to its response head.
     pub fn upstream_response(&self, took: Duration) {
-        self.upstream_response_seconds.observe(took);
+        self.attempts.response_seconds.observe(took);
+    }
+
+    /// From the start of an attempt to an open connection.
+    pub fn upstream_connect(&self, took: Duration) {
+        self.attempts.connect_seconds.observe(took);
+    }
+
+    /// From the start of an attempt to the first media bytes.
+    pub fn upstream_media(&self, took: Duration) {
+        self.attempts.media_seconds.observe(took);
+    }
+
+    /// From the start of a standby's attempt to bytes that can be joined.
+    pub fn upstream_usable(&self, took: Duration) {
+        self.attempts.usable_seconds.observe(took);
+    }
+
+    /// A session of `channel` went over to another connection for `reason`, after its client had got
+    /// nothing for `gap`.
+    pub fn failover(&self, channel: &str, reason: &'static str, gap: Duration) {
+        self.failovers.failovers_total.of([channel, reason]).add(1);
+        self.failovers.gap_seconds.of(reason).observe(gap);
+    }
+
+    /// A viewer's request for `channel` took over the connection of the viewer's last one.
+    pub fn takeover(&self, channel: &str) {
+        self.failovers.takeovers_total.of([channel]).add(1);
     }
 
     /// From a client's request to its first media byte.

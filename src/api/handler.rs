@@ -1,22 +1,26 @@
 //! Routes of the admin listener.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use crate::api::switch;
 use crate::api::types::ChannelView;
 use crate::api::types::Session;
 use crate::api::types::Status;
+use crate::channel::Catalog;
 use crate::channel::Catalogs;
 use crate::config::Config;
 use crate::delivery::Sessions;
@@ -31,11 +35,15 @@ use crate::metrics::Metrics;
 use crate::metrics::Port;
 use crate::metrics::process;
 
+/// Bytes that a request's body may have, and how long it may take to come.
+const BODY_MAX: usize = 16 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Answers the admin listener.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<Fields>);
 
-struct Parts {
+struct Fields {
     catalogs: Arc<Catalogs>,
     sessions: Sessions,
     metrics: Arc<Metrics>,
@@ -57,18 +65,22 @@ impl Api {
         lanes: Lanes,
     ) -> Self {
         let started = Instant::now();
-        Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, lanes, started }))
+        Self(Arc::new(Fields { catalogs, sessions, metrics, readiness, lanes, started }))
     }
 
     /// Whether a path is the admin listener's, where one address answers both.
     #[must_use]
     pub fn owns(path: &str) -> bool {
-        matches!(path, "/healthz" | "/readyz" | "/live" | "/metrics") || path.starts_with("/api/")
+        matches!(path, "/healthz" | "/readyz" | "/live" | "/metrics")
+            || path.starts_with("/api/")
+            || path.starts_with("/streams/")
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Answer {
-        let path = request.uri().path();
-        if request.method().as_str() == guard::REJECTED {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let request = &head;
+        let path = request.uri.path();
+        if request.method.as_str() == guard::REJECTED {
             return rejected(path.trim_start_matches('/'));
         }
         let catalog = self.0.catalogs.current();
@@ -78,13 +90,13 @@ impl Api {
                 "this Host is not an address of the admin listener",
             );
         }
-        if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let mut answer = problem_answer(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this listener answers GET and HEAD",
-            );
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+        let switched = switch::channel_in(path);
+        let (allowed, methods): (_, &[Method]) = match switched {
+            Some(_) => ("POST", &[Method::POST]),
+            None => ("GET, HEAD", &[Method::GET, Method::HEAD]),
+        };
+        if !methods.contains(&request.method) {
+            return method_not_allowed(allowed);
         }
         match path {
             "/health" | "/healthz" | "/live" => return plain(StatusCode::OK, "OK\n"),
@@ -101,6 +113,15 @@ impl Api {
                 .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir admin\""));
             return answer;
         }
+        if let Some(channel) = switched {
+            if switch::is_foreign(&request.headers) {
+                return problem_answer(
+                    StatusCode::FORBIDDEN,
+                    "this comes from a page of another site",
+                );
+            }
+            return self.switch(&catalog, channel, body).await;
+        }
         match path {
             "/metrics" => self.metrics(),
             "/api/status" => json(&self.status()),
@@ -116,6 +137,29 @@ impl Api {
                 )
             }
             _ => problem_answer(StatusCode::NOT_FOUND, "nothing is found under this path"),
+        }
+    }
+
+    /// Tells the sessions of a channel to go over to another source.
+    async fn switch(&self, catalog: &Catalog, id: &str, body: Incoming) -> Answer {
+        let Some(channel) = catalog.find(id) else {
+            return problem_answer(StatusCode::NOT_FOUND, "no channel has this id");
+        };
+        let reading = timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await;
+        let Ok(Ok(body)) = reading else {
+            let mut answer =
+                problem_answer(StatusCode::BAD_REQUEST, "the body is too long or did not come");
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return answer;
+        };
+        let (sessions, sources) = (&self.0.sessions, channel.sources.len());
+        match switch::switch(sessions, id, sources, &body.to_bytes()).await {
+            Ok((status, switches)) => {
+                let mut answer = json(&switches);
+                *answer.status_mut() = status;
+                answer
+            }
+            Err((status, detail)) => problem_answer(status, &detail),
         }
     }
 
@@ -157,7 +201,7 @@ impl Handler for Api {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<Incoming>, _info: Arc<ConnectionInfo>) -> Answer {
-        let answer = self.answer(&request);
+        let answer = self.answer(request).await;
         self.0.metrics.http_request(Port::Admin, answer.status().as_u16());
         answer
     }
@@ -165,11 +209,11 @@ impl Handler for Api {
 
 /// A page in the administrator's browser must not reach a loopback listener under a name of its
 /// own (DNS rebinding): without a token, only addresses and `localhost` are known.
-fn host_is_known(request: &Request<Incoming>, config: &Config) -> bool {
+fn host_is_known(request: &Parts, config: &Config) -> bool {
     if config.access.admin_token.is_some() {
         return true;
     }
-    let Some(host) = request.headers().get(HOST) else {
+    let Some(host) = request.headers.get(HOST) else {
         // HTTP/1.0 without Host: no browser.
         return true;
     };
@@ -184,11 +228,11 @@ fn host_is_known(request: &Request<Incoming>, config: &Config) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn token_fits(request: &Request<Incoming>, config: &Config) -> bool {
+fn token_fits(request: &Parts, config: &Config) -> bool {
     let Some(known) = &config.access.admin_token else {
         return true;
     };
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.split_once(' '));
     let Some((scheme, given)) = given else {
         return false;
@@ -200,9 +244,16 @@ fn rejected(code: &str) -> Answer {
     let (status, detail) = problem::of_reject(code);
     let mut answer = problem_answer(status, &detail);
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }
-    answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+fn method_not_allowed(allowed: &'static str) -> Answer {
+    let detail = format!("this path answers {allowed}");
+    let mut answer = problem_answer(StatusCode::METHOD_NOT_ALLOWED, &detail);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 

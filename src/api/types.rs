@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::channel::Channel;
 use crate::channel::Kind;
+use crate::channel::health::Standing;
 use crate::delivery::sessions::Info;
 
 /// One session.
@@ -14,6 +16,7 @@ pub(super) struct Session {
     id: u64,
     channel: String,
     source: usize,
+    switches: u32,
     way: &'static str,
     client: String,
     seconds: u64,
@@ -31,11 +34,33 @@ pub(super) struct ChannelView {
     sessions: usize,
 }
 
+/// What came of a manual failover.
+#[derive(Debug, Serialize)]
+pub(super) struct Switches {
+    pub(super) channel: String,
+    pub(super) clients: Vec<Switched>,
+}
+
+/// What came of it for one client.
+#[derive(Debug, Serialize)]
+pub(super) struct Switched {
+    pub(super) client_id: u64,
+    pub(super) outcome: &'static str,
+    pub(super) detail: &'static str,
+    /// The source it was played from.
+    pub(super) from: usize,
+    /// The source it plays from now, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to: Option<usize>,
+}
+
 /// One source of a channel.
 #[derive(Debug, Serialize)]
 pub(super) struct SourceView {
     index: usize,
     place: String,
+    /// `good`, `cooling` after a failure, or on `probation` after that.
+    standing: &'static str,
 }
 
 /// The whole program in a line.
@@ -54,7 +79,8 @@ impl Session {
         Self {
             id: info.id,
             channel: info.channel.id.to_string(),
-            source: info.source,
+            source: info.source(),
+            switches: info.switches(),
             way: info.way,
             client: info.client.to_string(),
             seconds: info.started.elapsed().as_secs(),
@@ -71,14 +97,22 @@ impl ChannelView {
             Some(Kind::Hls) => "hls",
             None => "auto",
         };
-        let sources = channel.sources.iter();
+        let (sources, now) = (channel.sources.iter(), Instant::now());
         Self {
             id: channel.id.to_string(),
             name: channel.name.clone(),
             kind,
             profile: channel.profile.name.clone(),
             sources: sources
-                .map(|source| SourceView { index: source.index, place: source.place() })
+                .map(|source| SourceView {
+                    index: source.index,
+                    place: source.place(),
+                    standing: match source.standing(now) {
+                        Standing::Good => "good",
+                        Standing::Cooling => "cooling",
+                        Standing::Probation => "probation",
+                    },
+                })
                 .collect(),
             sessions: running.iter().filter(|info| info.channel.id == channel.id).count(),
         }

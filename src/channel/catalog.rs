@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue};
@@ -32,6 +33,8 @@ pub struct Channel {
     pub sources: Vec<Source>,
     /// How it is delivered.
     pub profile: config::Profile,
+    /// After so long on another source than the first, a session tries the first one again.
+    pub failback: Option<Duration>,
     /// Cancelled when a reload has changed or removed it: its sessions end.
     pub retired: Notice,
     /// The kind by definition.
@@ -199,11 +202,18 @@ impl Channel {
             name: self.name.clone(),
             sources: vec![source],
             profile: self.profile.clone(),
+            failback: None,
             retired: self.retired.clone(),
             defined_kind: Some(kind),
             learned: Arc::default(),
             definition: None,
         }
+    }
+
+    /// Host and port of a source, for logs.
+    #[must_use]
+    pub fn place(&self, source: usize) -> String {
+        self.sources.get(source).map(Source::place).unwrap_or_default()
     }
 
     /// Remembers the kind that an answer showed.
@@ -243,6 +253,7 @@ impl Receiver {
             name: self.definition.name.clone(),
             sources: vec![source],
             profile: self.profile.clone(),
+            failback: None,
             retired: self.retired.clone(),
             defined_kind: Some(Kind::Live),
             learned: Arc::default(),
@@ -284,6 +295,7 @@ impl Builder<'_> {
             name: channel.name.clone(),
             sources,
             profile: definition.profile.clone(),
+            failback: channel.failback,
             retired: Notice::new(),
             defined_kind: Kind::from_definition(channel.kind),
             learned: Arc::default(),

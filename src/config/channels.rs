@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use super::forms::Choice;
 use super::forms::Form;
 use super::forms::HeaderText;
 use super::forms::Reference;
+use super::forms::Span;
 use super::forms::Text;
 use super::forms::Url;
 use super::forms::check_name;
@@ -26,6 +28,9 @@ const CHANNELS_MAX: usize = 50_000;
 /// Sources of one channel.
 const SOURCES_MAX: usize = 32;
 
+/// Bounds of `failback`.
+const FAILBACK: Span = Span { min: Duration::from_secs(1), max: Duration::from_secs(24 * 3600) };
+
 /// What clients request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -39,6 +44,9 @@ pub struct Channel {
     pub kind: Kind,
     /// How it is delivered. Default `passthrough`.
     pub profile: String,
+    /// After so long on another source than the first, a running stream tries to go back to it.
+    /// Default `null`: it stays where it is. 1s to 24h.
+    pub failback: Option<Duration>,
 }
 
 /// What kind of stream a channel is.
@@ -57,7 +65,8 @@ pub enum Kind {
 impl Default for Channel {
     fn default() -> Self {
         let (id, name, sources) = (String::new(), String::new(), Vec::new());
-        Self { id, name, sources, kind: Kind::Auto, profile: PASSTHROUGH.to_owned() }
+        let (kind, profile) = (Kind::Auto, PASSTHROUGH.to_owned());
+        Self { id, name, sources, kind, profile, failback: None }
     }
 }
 
@@ -147,6 +156,7 @@ impl Channel {
             sources: read_sources(&mut section, walk, names),
             kind: section.value(walk, "kind", &kinds, default.kind),
             profile: section.value(walk, "profile", &profile, default.profile),
+            failback: section.optional(walk, "failback", &FAILBACK).map(|(span, _)| span),
         };
         section.finish(walk);
         channel

@@ -22,7 +22,8 @@ pub struct Failover {
     pub hedge_after: Duration,
     /// How the standby's bytes follow the active's. Default `seamless`.
     pub join: Join,
-    /// Times through the list of sources before giving up. Default 3, 1 to 100.
+    /// Times through the list of sources before giving up on a stream that runs. Default 3, 0 to 100; with 0 the end of its
+    /// source is the end of a stream.
     pub rounds: u32,
     /// A source that failed is not tried first again for so long. Default 30s, 0s to 1h.
     pub cooldown: Duration,
@@ -79,7 +80,7 @@ impl Failover {
         let joins =
             Choice(&[("raw", Join::Raw), ("aligned", Join::Aligned), ("seamless", Join::Seamless)]);
         let ends = Choice(&[("close", OnExhausted::Close), ("slate", OnExhausted::Slate)]);
-        let rounds = Count { min: 1, max: 100 };
+        let rounds = Count { min: 0, max: 100 };
         let mut section = root.section(walk, "failover");
         let failover = Self {
             connect_timeout: section.value(

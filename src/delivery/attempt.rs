@@ -1,23 +1,27 @@
 //! Opening one source for one client: a slot, a fresh connection, an answer that is a success.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_RANGE};
 use http::{HeaderMap, Method, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::channel::Slot;
 use crate::channel::Source;
+use crate::channel::health::Standing;
 use crate::channel::source::Protocol;
 use crate::config::Config;
 use crate::delivery::Attempt;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
+use crate::delivery::Viewer;
 use crate::media::sniff::Container;
 use crate::media::sniff::SNIFF_MAX;
 use crate::media::sniff::Verdict;
@@ -29,6 +33,12 @@ use crate::upstream;
 use crate::upstream::Answer;
 use crate::upstream::Ask;
 use crate::upstream::fetch::status_error;
+
+/// A session that is told to end does so at once; this is for a machine that is not well.
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a provider is given to notice that a connection was closed.
+const PROVIDER_LAG: Duration = Duration::from_millis(500);
 
 /// A source that answered; its slot is held for as long as its connection is open.
 pub(crate) struct Opened {
@@ -42,11 +52,42 @@ pub(crate) struct Opened {
 }
 
 /// What to ask sources for, whichever it becomes.
-pub(crate) struct Question<'a> {
+#[derive(Clone)]
+pub(crate) struct Question {
     pub(crate) want: Want,
     pub(crate) method: Method,
     pub(crate) fields: HeaderMap,
-    pub(crate) config: &'a Config,
+    pub(crate) config: Arc<Config>,
+    /// How long a source has to connect, and how long to answer.
+    pub(crate) patience: Patience,
+    /// Whose other session may have to give its connection up for this; `None`: nobody's.
+    pub(crate) viewer: Option<Viewer>,
+}
+
+/// How long an attempt may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// To an open connection.
+    pub(crate) connect: Duration,
+    /// To the response head, and from there to the first media bytes.
+    pub(crate) response: Duration,
+}
+
+impl Patience {
+    /// As configured.
+    pub(crate) fn of(config: &Config) -> Self {
+        let failover = &config.failover;
+        Self { connect: failover.connect_timeout, response: failover.response_timeout }
+    }
+
+    /// For a source that is not the last one, asked while a player waits for bytes. Receivers' own
+    /// players give up after five seconds without any: one dead source must not use them up.
+    pub(crate) fn brisk(self) -> Self {
+        Self {
+            connect: self.connect.min(Duration::from_millis(1500)),
+            response: self.response.min(Duration::from_millis(2500)),
+        }
+    }
 }
 
 /// What a source must show before it is taken.
@@ -63,36 +104,41 @@ pub(crate) enum Want {
 }
 
 impl Delivery {
-    /// Opens the first of the channel's sources that shows what is wanted, in their order: first
-    /// those whose provider has a free connection, then, within one `failover.slot_wait` for all of
-    /// them, those whose provider gets one. Cancel safe.
+    /// Opens the first of the channel's sources that shows what is wanted: in their order, those in
+    /// their cooldown last. First those whose provider has a free connection, then, within one
+    /// `failover.slot_wait` for all of them, those whose provider gets one: at once where the same
+    /// viewer's other session has it. Cancel safe.
     pub(crate) async fn first_source(
         &self,
         channel: &Channel,
-        question: &Question<'_>,
+        question: &Question,
     ) -> Result<Opened, Error> {
         let mut attempts = Vec::new();
         let mut full = Vec::new();
-        for source in &channel.sources {
+        for source in in_order(&channel.sources, Instant::now()) {
             let Some(slot) = source.try_slot() else {
                 full.push(source);
                 continue;
             };
-            match self.attempt(channel, source, slot, question).await {
+            match self.first_attempt(channel, source, slot, question).await {
                 Ok(opened) => return Ok(opened),
                 Err(attempt) => attempts.push(attempt),
             }
         }
+        let mut left = self.taken_over(channel, &full, question).await;
         let asked = Instant::now();
         let deadline = asked + question.config.failover.slot_wait;
         while !full.is_empty() {
-            let freed = timeout_at(deadline, first_slot(&full)).await;
-            self.metrics.slot_wait(asked.elapsed());
-            let Ok((index, slot)) = freed else {
-                break;
+            let attempted = if let Some((index, slot)) = left.take() {
+                let source = full.remove(index);
+                self.inherited_attempt(channel, source, slot, question, deadline).await
+            } else {
+                let freed = timeout_at(deadline, first_slot(&full)).await;
+                self.metrics.slot_wait(asked.elapsed());
+                let Ok((index, slot)) = freed else { break };
+                self.first_attempt(channel, full.remove(index), slot, question).await
             };
-            let source = full.remove(index);
-            match self.attempt(channel, source, slot, question).await {
+            match attempted {
                 Ok(opened) => return Ok(opened),
                 Err(attempt) => attempts.push(attempt),
             }
@@ -105,35 +151,99 @@ impl Delivery {
         Err(Error::Exhausted(attempts))
     }
 
-    /// One source whose slot is held; its outcome is counted.
-    async fn attempt(
+    /// The slot that another session of the same viewer has for one of these sources, none of which
+    /// has a free one: that session ends. Cancel safe: the slot is free then.
+    async fn taken_over(
+        &self,
+        channel: &Channel,
+        full: &[&Source],
+        question: &Question,
+    ) -> Option<(usize, Slot)> {
+        let viewer = question.viewer.as_ref()?;
+        let budgets: Vec<_> = full.iter().map(|source| source.budget()).collect::<Option<_>>()?;
+        let (index, promise) = self.sessions.take_over(viewer, &budgets)?;
+        let slot = timeout(TAKEOVER_TIMEOUT, promise).await.ok()?.ok()?;
+        self.metrics.takeover(&channel.id);
+        Some((index, slot))
+    }
+
+    /// A first attempt with a slot whose connection was closed a moment ago. Providers may count that
+    /// one for a while still: one that says that it is at its limit is asked again until `deadline`.
+    async fn inherited_attempt(
+        &self,
+        channel: &Channel,
+        source: &Source,
+        mut slot: Slot,
+        question: &Question,
+        deadline: Instant,
+    ) -> Result<Opened, Attempt> {
+        loop {
+            let attempt = match self.first_attempt(channel, source, slot, question).await {
+                Ok(opened) => return Ok(opened),
+                Err(attempt) => attempt,
+            };
+            let again = Instant::now() + PROVIDER_LAG;
+            if !attempt.failure.is_limit() || again > deadline {
+                return Err(attempt);
+            }
+            sleep_until(again).await;
+            slot = match source.try_slot() {
+                Some(slot) => slot,
+                None => return Err(attempt),
+            };
+        }
+    }
+
+    async fn first_attempt(
         &self,
         channel: &Channel,
         source: &Source,
         slot: Slot,
-        question: &Question<'_>,
+        question: &Question,
     ) -> Result<Opened, Attempt> {
-        match self.open(channel, source, slot, question).await {
+        let opened = self.attempt(channel, source, slot, question).await;
+        match opened {
             Ok(opened) => {
-                self.metrics.upstream_attempt(&channel.id, source.index, "ok");
+                self.succeeded(channel, source);
                 Ok(opened)
             }
             Err(failure) => {
-                self.note(channel, source, &failure);
+                self.failed(channel, source, &failure, question);
                 Err(Attempt { source: source.index, failure })
             }
         }
     }
 
-    /// One source: its URLs in order (a receiver's stream ports) until one shows what is wanted.
-    async fn open(
+    /// A source has shown what is wanted.
+    pub(crate) fn succeeded(&self, channel: &Channel, source: &Source) {
+        self.metrics.upstream_attempt(&channel.id, source.index, "ok");
+        source.succeeded(Instant::now());
+    }
+
+    /// An attempt has failed, before the client saw anything of it.
+    pub(crate) fn failed(
+        &self,
+        channel: &Channel,
+        source: &Source,
+        failure: &Failure,
+        question: &Question,
+    ) {
+        if let Some(kind) = failure.kind() {
+            source.failed(Instant::now(), kind, question.config.failover.cooldown);
+        }
+        self.note(channel, source, failure);
+    }
+
+    /// One source, whose slot is held: its URLs in order (a receiver's stream ports) until one shows
+    /// what is wanted. Cancel safe: dropping it closes what is open, and then frees the slot.
+    pub(crate) async fn attempt(
         &self,
         channel: &Channel,
         source: &Source,
         mut slot: Slot,
-        question: &Question<'_>,
+        question: &Question,
     ) -> Result<Opened, Failure> {
-        let failover = &question.config.failover;
+        let began = Instant::now();
         let mut last = Failure::Upstream(upstream::Error::Closed);
         for url in source.targets() {
             let ask = Ask {
@@ -151,8 +261,8 @@ impl Delivery {
                 own_fields: source.own_fields.clone(),
                 user_agent: source.user_agent.clone(),
                 authorization: source.authorization.clone(),
-                connect_timeout: failover.connect_timeout,
-                response_timeout: failover.response_timeout,
+                connect_timeout: question.patience.connect,
+                response_timeout: question.patience.response,
                 counted: source.is_counted(),
                 egress: question.config.egress.clone().into(),
             };
@@ -161,7 +271,10 @@ impl Delivery {
                     let (container, text) = (Container::Unknown, Bytes::new());
                     let mut opened = Opened { source: source.index, answer, slot, container, text };
                     match opened.judge(question, source.protocol).await {
-                        Ok(()) => return Ok(opened),
+                        Ok(()) => {
+                            self.metrics.upstream_media(began.elapsed());
+                            return Ok(opened);
+                        }
                         Err(failure) => {
                             slot = opened.slot;
                             failure
@@ -181,10 +294,7 @@ impl Delivery {
 
     /// One line for a source that failed before the client saw anything of it.
     fn note(&self, channel: &Channel, source: &Source, failure: &Failure) {
-        let outcome = match failure {
-            Failure::NoSlot(_) => "no_slot",
-            Failure::Upstream(error) => error.outcome(),
-        };
+        let outcome = failure.outcome();
         self.metrics.upstream_attempt(&channel.id, source.index, outcome);
         tracing::warn!(
             channel = %channel.id,
@@ -198,8 +308,8 @@ impl Delivery {
 
 impl Opened {
     /// Holds the answer against what is wanted.
-    async fn judge(&mut self, question: &Question<'_>, protocol: Protocol) -> Result<(), Failure> {
-        let patience = question.config.failover.response_timeout;
+    async fn judge(&mut self, question: &Question, protocol: Protocol) -> Result<(), Failure> {
+        let patience = question.patience.response;
         let deadline = Instant::now() + patience;
         if question.want == Want::File {
             return self.must_be_file(&question.method, deadline).await;
@@ -210,7 +320,7 @@ impl Opened {
         self.container = self.look(question.want, deadline).await?;
         match question.want {
             Want::Live => must_be_stream(self.container, protocol)?,
-            Want::Playlist => self.read_playlist(question.config, deadline).await?,
+            Want::Playlist => self.read_playlist(&question.config, deadline).await?,
             Want::File | Want::Anything => {}
         }
         Ok(())
@@ -331,8 +441,15 @@ fn starts_at_zero(headers: &HeaderMap) -> bool {
     matches!(range, Some(ContentRange::Part(part, _)) if part.first == 0)
 }
 
+/// Sources in the order to try them.
+fn in_order(sources: &[Source], now: Instant) -> Vec<&Source> {
+    let mut order: Vec<_> = sources.iter().collect();
+    order.sort_by_cached_key(|source| source.standing(now) == Standing::Cooling);
+    order
+}
+
 /// The first slot that comes free among these sources, none of which has one now. Cancel safe.
-async fn first_slot(sources: &[&Source]) -> (usize, Slot) {
+pub(crate) async fn first_slot(sources: &[&Source]) -> (usize, Slot) {
     let mut waiting: Vec<_> = sources.iter().map(|source| Box::pin(source.slot())).collect();
     poll_fn(move |cx| {
         let freed =

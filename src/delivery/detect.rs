@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, RANGE};
-use http::{HeaderMap, Method, Response};
+use http::{Method, Response};
 
 use crate::channel::Channel;
 use crate::channel::Kind;
@@ -16,6 +16,7 @@ use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
+use crate::delivery::live;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -26,10 +27,7 @@ impl Delivery {
         channel: &Arc<Channel>,
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
-        let config = Arc::clone(&wish.config);
-        let fields = HeaderMap::new();
-        let question =
-            Question { want: Want::Anything, method: Method::GET, fields, config: &config };
+        let question = Question { want: Want::Anything, ..live::question(&wish) };
         let opened = self.first_source(channel, &question).await?;
         let kind = kind_of(&opened);
         channel.learn(kind);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::channel::health;
+use crate::delivery::resume::Refusal;
 use crate::upstream;
 
 /// One source that was tried and failed.
@@ -19,6 +21,12 @@ pub enum Failure {
     /// All connections of its provider are in use and none came free in time.
     #[error("all {0} connections of its provider are in use")]
     NoSlot(usize),
+    /// It sent nothing that a running stream could go on with.
+    #[error("{0}")]
+    NoStart(&'static str),
+    /// It does not have the rest of the file that was begun.
+    #[error("{0}")]
+    OtherFile(#[from] Refusal),
     /// It failed by itself.
     #[error("{0}")]
     Upstream(#[from] upstream::Error),
@@ -52,6 +60,40 @@ pub fn outlook(attempts: &[Attempt]) -> Outlook {
 }
 
 impl Failure {
+    /// The word for metrics and logs: one of a fixed list.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::NoSlot(_) => "no_slot",
+            Self::NoStart(_) => "no_start",
+            Self::OtherFile(_) => "other_file",
+            Self::Upstream(error) => error.outcome(),
+        }
+    }
+
+    /// Whether its provider says that it is at its limit, and not for how long.
+    pub(super) fn is_limit(&self) -> bool {
+        let Self::Upstream(error) = self else { return false };
+        error.retry() == upstream::Retry::CoolDown && error.retry_after().is_none()
+    }
+
+    /// What it says about the source; `None` where it was not the source's doing.
+    pub(super) fn kind(&self) -> Option<health::Kind> {
+        let error = match self {
+            Self::NoSlot(_) | Self::OtherFile(_) | Self::Upstream(upstream::Error::NoResources) => {
+                return None;
+            }
+            Self::NoStart(_) => return Some(health::Kind::Ordinary),
+            Self::Upstream(error) => error,
+        };
+        Some(match error.outcome() {
+            "limited" => health::Kind::Limited(error.retry_after()),
+            "credentials" => health::Kind::Credentials,
+            "not_found" => health::Kind::Gone,
+            _ => health::Kind::Ordinary,
+        })
+    }
+
     /// How long to wait where waiting may help.
     fn may_pass(&self) -> Option<Duration> {
         match self {
@@ -59,7 +101,7 @@ impl Failure {
             Self::Upstream(error) if error.retry() == upstream::Retry::CoolDown => {
                 Some(error.retry_after().unwrap_or(COOL_DOWN))
             }
-            Self::Upstream(_) => None,
+            Self::Upstream(_) | Self::NoStart(_) | Self::OtherFile(_) => None,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Live: an endless stream on an upstream connection of the client's own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response};
@@ -12,12 +11,11 @@ use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Held;
-use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Patience;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
-use crate::delivery::pipe::Extent;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -35,10 +33,7 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return Ok(head(MPEG_TS, Either::Left(Held::empty())));
         }
-        let config = Arc::clone(&wish.config);
-        let fields = HeaderMap::new();
-        let question = Question { want: Want::Live, method: Method::GET, fields, config: &config };
-        let opened = self.first_source(channel, &question).await?;
+        let opened = self.first_source(channel, &question(&wish)).await?;
         Ok(self.stream(channel, wish, opened))
     }
 
@@ -61,8 +56,7 @@ impl Delivery {
         let coding = opened.answer.head.headers.get(CONTENT_ENCODING).cloned();
         let coding = coding.filter(|_| opened.container == Container::Unknown);
         wish.control.limit_patience(wish.config.limits.client_timeout);
-        let silence = silence_limit(&wish.config.failover);
-        let body = self.body(channel, wish, opened, Extent::Endless, Piece::Whole, silence);
+        let body = self.live_body(channel, wish, opened);
         let mut response = head(media_type, Either::Right(body));
         if let Some(coding) = coding {
             response.headers_mut().insert(CONTENT_ENCODING, coding);
@@ -71,10 +65,16 @@ impl Delivery {
     }
 }
 
-/// How long a running stream may be silent before its client is let go. With no other source to go
-/// on with, patience is better than a cut, so this is the longer of the two limits.
-fn silence_limit(failover: &crate::config::Failover) -> Duration {
-    failover.response_timeout.max(failover.stall_timeout)
+/// What a live source is asked.
+pub(super) fn question(wish: &Wish) -> Question {
+    Question {
+        want: Want::Live,
+        method: Method::GET,
+        fields: HeaderMap::new(),
+        patience: Patience::of(&wish.config),
+        config: Arc::clone(&wish.config),
+        viewer: Some(wish.viewer.clone()),
+    }
 }
 
 fn head(media_type: HeaderValue, body: Body) -> Response<Body> {

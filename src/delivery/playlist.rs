@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response};
 use http_body_util::Either;
 
 use crate::channel::Channel;
@@ -17,10 +17,12 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Held;
 use crate::delivery::Piece;
+use crate::delivery::Viewer;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
+use crate::delivery::live;
 use crate::delivery::seal::Behind;
 use crate::delivery::seal::Sealed;
 use crate::media::m3u8;
@@ -46,14 +48,18 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return Ok(playlist_answer(String::new(), wish));
         }
-        self.fetch_playlist(channel, wish).await
+        let viewer = Some(wish.viewer.clone());
+        self.fetch_playlist(channel, wish, viewer).await
     }
 
     /// Fetches a playlist and rewrites it.
-    async fn fetch_playlist(&self, channel: &Channel, wish: Wish) -> Result<Response<Body>, Error> {
-        let fields = HeaderMap::new();
-        let (want, method) = (Want::Playlist, Method::GET);
-        let question = Question { want, method, fields, config: &wish.config };
+    async fn fetch_playlist(
+        &self,
+        channel: &Channel,
+        wish: Wish,
+        viewer: Option<Viewer>,
+    ) -> Result<Response<Body>, Error> {
+        let question = Question { want: Want::Playlist, viewer, ..live::question(&wish) };
         let opened = self.first_source(channel, &question).await?;
         let text = self.rewritten(&channel.id, &opened, &wish)?;
         Ok(playlist_answer(text, wish))
@@ -78,7 +84,7 @@ impl Delivery {
         let home = channel.sources.get(usize::from(sealed.source)).ok_or(Error::Forged)?;
         let only = channel.only(home.at(url), Kind::Vod);
         match sealed.behind {
-            Behind::Playlist => self.fetch_playlist(&only, wish).await,
+            Behind::Playlist => self.fetch_playlist(&only, wish, None).await,
             // A player that stops in the middle of a segment must not hold a connection for ever.
             Behind::Media => self.vod(&Arc::new(only), wish, Piece::Segment).await,
         }

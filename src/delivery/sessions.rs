@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::channel::Budget;
 use crate::channel::Channel;
+use crate::channel::Lease;
 use crate::channel::Slot;
+use crate::delivery::Viewer;
+use crate::delivery::desk::Desk;
+use crate::delivery::failover::Reason;
+use crate::delivery::line::Line;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
 use crate::media::ts::watch::Errors;
@@ -33,6 +40,8 @@ pub enum End {
     SourceFailed(&'static str),
     /// The source sent nothing although the client was ready.
     SourceStalled,
+    /// The same viewer asked for something else, and its provider has no other connection.
+    Replaced,
     /// A reload changed or removed the channel.
     Reloaded,
     /// The program stopped and its grace was over.
@@ -50,6 +59,7 @@ impl End {
             Self::SourceEnded => "source_ended",
             Self::SourceFailed(_) => "source_failed",
             Self::SourceStalled => "source_stalled",
+            Self::Replaced => "replaced",
             Self::Reloaded => "reloaded",
             Self::Shutdown => "shutdown",
         }
@@ -59,7 +69,7 @@ impl End {
     #[must_use]
     pub fn side(self) -> &'static str {
         match self {
-            Self::ClientClosed | Self::ClientTimeout => "client",
+            Self::ClientClosed | Self::ClientTimeout | Self::Replaced => "client",
             Self::Complete => "nobody",
             Self::SourceEnded | Self::SourceFailed(_) | Self::SourceStalled => "source",
             Self::Reloaded | Self::Shutdown => "weir",
@@ -74,8 +84,10 @@ pub struct Info {
     pub id: u64,
     /// The channel.
     pub channel: Arc<Channel>,
-    /// The source that is being played.
-    pub source: usize,
+    /// The source that is being played. Written by the session.
+    source: AtomicUsize,
+    /// How often the session has gone over to another connection. Written by the session.
+    switches: AtomicU32,
     /// How its bytes move: `spliced`, `watched` or `framed`.
     pub way: &'static str,
     /// Who watches.
@@ -86,6 +98,43 @@ pub struct Info {
     pub bytes: AtomicU64,
     /// How many of them are in the metrics. Written under the lock of the running sessions.
     counted: AtomicU64,
+    /// Who asked.
+    viewer: Viewer,
+    /// Whether its connection may go to another request of its viewer: not a segment's.
+    is_whole: bool,
+    /// The slot of the connection that is being played. Guards one word; written by the session.
+    lease: Mutex<Option<Arc<Lease>>>,
+    /// Given when its viewer has gone on to something else; with the channel's, when a reload takes
+    /// it away.
+    leave: Notice,
+    /// Where it is told to go over to another source; `None` for what has only one place.
+    desk: Option<Arc<Desk>>,
+}
+
+impl Info {
+    /// The source that is being played.
+    #[must_use]
+    pub fn source(&self) -> usize {
+        self.source.load(Ordering::Relaxed)
+    }
+
+    /// How often it has gone over to another connection.
+    #[must_use]
+    pub fn switches(&self) -> u32 {
+        self.switches.load(Ordering::Relaxed)
+    }
+
+    /// Where it is told to go over to another source. `None`: it cannot.
+    #[must_use]
+    pub fn desk(&self) -> Option<&Arc<Desk>> {
+        self.desk.as_ref()
+    }
+
+    /// Its slot, if it is one of `budget`'s.
+    fn lease_of(&self, budget: &Arc<Budget>) -> Option<Arc<Lease>> {
+        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        lease.clone().filter(|lease| lease.is_of(budget))
+    }
 }
 
 /// All sessions that run.
@@ -104,7 +153,9 @@ pub(crate) struct Opening {
     pub(crate) client: IpAddr,
     pub(crate) started: Instant,
     pub(crate) control: Arc<Control>,
-    pub(crate) slot: Slot,
+    pub(crate) viewer: Viewer,
+    pub(crate) slot: Option<Arc<Lease>>,
+    pub(crate) desk: Option<Arc<Desk>>,
     pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
     pub(crate) cut: Notice,
     /// How its bytes move, for logs and the API.
@@ -113,8 +164,8 @@ pub(crate) struct Opening {
     pub(crate) is_news: bool,
 }
 
-/// One running session. Dropping it ends it: it leaves the list, frees its slot and its place, and
-/// says in one log line how it ended.
+/// One running session. Dropping it ends it: it leaves the list, frees its place, and says in one
+/// log line how it ended. Its upstream connection goes before it.
 pub(crate) struct Session {
     info: Arc<Info>,
     sessions: Sessions,
@@ -123,7 +174,6 @@ pub(crate) struct Session {
     control: Arc<Control>,
     cut: Notice,
     is_news: bool,
-    _slot: Slot,
     _place: Box<dyn std::any::Any + Send + Sync>,
     _counted: Presence,
 }
@@ -148,6 +198,27 @@ impl Sessions {
         running.values().cloned().collect()
     }
 
+    /// Ends another session of `viewer` that holds a slot of one of these budgets, the oldest first,
+    /// and promises that slot: which of the budgets it is of, and where it will come. Segments keep
+    /// theirs, they end by themselves.
+    pub(crate) fn take_over(
+        &self,
+        viewer: &Viewer,
+        budgets: &[&Arc<Budget>],
+    ) -> Option<(usize, oneshot::Receiver<Slot>)> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for info in running.values().filter(|info| info.is_whole && info.viewer == *viewer) {
+            let held = budgets.iter().enumerate();
+            let mut held =
+                held.filter_map(|(index, budget)| Some((index, info.lease_of(budget)?.inherit()?)));
+            if let Some(promised) = held.next() {
+                info.leave.give();
+                return Some(promised);
+            }
+        }
+        None
+    }
+
     /// Adds what running sessions have passed to the metrics; to be called before those are read.
     pub fn settle_all(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,12 +239,18 @@ impl Sessions {
         let channel = opening.channel;
         let info = Arc::new(Info {
             id,
-            source: opening.source,
+            source: opening.source.into(),
+            switches: AtomicU32::new(0),
             way: opening.way,
             client: opening.client,
             started: opening.started,
             bytes: AtomicU64::new(0),
             counted: AtomicU64::new(0),
+            viewer: opening.viewer,
+            is_whole: opening.is_news,
+            lease: Mutex::new(opening.slot),
+            leave: channel.retired.child(),
+            desk: opening.desk,
             channel: Arc::clone(&channel),
         });
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,7 +272,6 @@ impl Sessions {
             control: opening.control,
             cut: opening.cut,
             is_news: opening.is_news,
-            _slot: opening.slot,
             _place: opening.place,
             _counted: Presence::enter(self.metrics.sessions(&channel.id)),
         }
@@ -232,9 +308,43 @@ impl Session {
         self.end.get_or_insert(end);
     }
 
-    /// The channel that is watched.
-    pub(crate) fn channel(&self) -> &Channel {
-        &self.info.channel
+    /// Given when the session must end.
+    pub(crate) fn leave(&self) -> &Notice {
+        &self.info.leave
+    }
+
+    /// What its log lines name it by.
+    pub(crate) fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// It holds this slot now: that of its active, or, without one, of its standby.
+    pub(crate) fn holds(&self, lease: Option<Arc<Lease>>) {
+        *self.info.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
+    }
+
+    /// It goes over to `line`, of this source, after the client has got nothing for `gap`.
+    pub(crate) fn went_over(&self, source: usize, line: &Line, reason: Reason, gap: Duration) {
+        let info = &self.info;
+        let from = info.source.swap(source, Ordering::Relaxed);
+        info.switches.fetch_add(1, Ordering::Relaxed);
+        self.holds(line.lease());
+        let metrics = &self.sessions.metrics;
+        metrics.failover(&info.channel.id, reason.word(), gap);
+        let (channel, session, client, gap_ms) =
+            (&info.channel.id, info.id, info.client, millis(gap));
+        let (place, reason) = (info.channel.place(source), reason.word());
+        let what = if from == source {
+            "session goes on from a new connection"
+        } else {
+            "session goes on from another source"
+        };
+        tracing::warn!(%channel, session, source, from, %client, place, reason, gap_ms, "{what}");
+    }
+
+    /// Why it has been told to end.
+    pub(crate) fn why_leave(&self) -> End {
+        if self.info.channel.retired.is_given() { End::Reloaded } else { End::Replaced }
     }
 
     fn end(&self) -> End {
@@ -244,8 +354,8 @@ impl Session {
         if self.cut.is_given() {
             return End::Shutdown;
         }
-        if self.info.channel.retired.is_given() {
-            return End::Reloaded;
+        if self.info.leave.is_given() {
+            return self.why_leave();
         }
         if self.control.timed_out() { End::ClientTimeout } else { End::ClientClosed }
     }
@@ -261,7 +371,7 @@ impl Drop for Session {
         drop(running);
         self.sessions.metrics.session_ended(&info.channel.id, end.word());
         let (channel, session, source, client) =
-            (&info.channel.id, info.id, info.source, info.client);
+            (&info.channel.id, info.id, info.source(), info.client);
         let bytes = info.bytes.load(Ordering::Relaxed);
         let seconds = info.started.elapsed().as_secs();
         let (word, side) = (end.word(), end.side());

@@ -16,9 +16,12 @@ use crate::delivery::Held;
 use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Patience;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
-use crate::delivery::pipe::Extent;
+use crate::delivery::reading::Extent;
+use crate::delivery::reading::Rest;
+use crate::delivery::resume::Original;
 use crate::message::headers::end_to_end_response;
 use crate::message::headers::vod_request;
 use crate::message::range::ContentRange;
@@ -35,9 +38,14 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return self.vod_head(channel, &wish).await;
         }
-        let config = Arc::clone(&wish.config);
-        let fields = vod_request(&wish.headers);
-        let question = Question { want: Want::File, method: Method::GET, fields, config: &config };
+        let question = Question {
+            want: Want::File,
+            method: Method::GET,
+            fields: vod_request(&wish.headers),
+            patience: Patience::of(&wish.config),
+            config: Arc::clone(&wish.config),
+            viewer: (piece == Piece::Whole).then(|| wish.viewer.clone()),
+        };
         let opened = self.first_source(channel, &question).await.map_err(missing)?;
         Ok(self.file(channel, wish, opened, piece))
     }
@@ -64,8 +72,23 @@ impl Delivery {
             Piece::Segment => wish.control.limit_patience(wish.config.limits.client_timeout),
         }
         let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);
-        let silence = wish.config.failover.response_timeout;
-        let body = self.body(channel, wish, opened, extent, piece, silence);
+        let original = Original::of(status, &opened.answer.head.headers);
+        let original = original.filter(|_| piece == Piece::Whole);
+        let rest = original.map(|original| Rest {
+            delivery: self.clone(),
+            channel: Arc::clone(channel),
+            question: Question {
+                want: Want::File,
+                method: Method::GET,
+                fields: HeaderMap::new(),
+                patience: Patience::of(&wish.config),
+                config: Arc::clone(&wish.config),
+                viewer: None,
+            },
+            original,
+            control: Arc::clone(&wish.control),
+        });
+        let body = self.file_body(channel, wish, opened, (extent, rest), piece);
         answer(status, headers, Either::Right(body))
     }
 
@@ -74,9 +97,15 @@ impl Delivery {
         let mut fields = vod_request(&wish.headers);
         // Range means nothing in HEAD (RFC 9110 14.2); sources that heed it confuse players.
         fields.remove(RANGE);
-        let config = &wish.config;
-        let (want, method) = (Want::File, Method::HEAD);
-        let question = Question { want, method, fields: fields.clone(), config };
+        let mut question = Question {
+            want: Want::File,
+            method: Method::HEAD,
+            fields: fields.clone(),
+            patience: Patience::of(&wish.config),
+            config: Arc::clone(&wish.config),
+            // A look at a file takes no stream from anybody.
+            viewer: None,
+        };
         let (status, headers) = match self.first_source(channel, &question).await {
             Ok(opened) => {
                 (opened.answer.head.status, end_to_end_response(&opened.answer.head.headers))
@@ -84,7 +113,7 @@ impl Delivery {
             Err(error) if is_final(&error) => return Err(missing(error)),
             Err(_) => {
                 fields.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
-                let question = Question { want, method: Method::GET, fields, config };
+                (question.method, question.fields) = (Method::GET, fields);
                 let opened = self.first_source(channel, &question).await.map_err(missing)?;
                 whole_from_part(&opened)
             }
@@ -117,7 +146,7 @@ fn missing(error: Error) -> Error {
     };
     let code = |failure: &Failure| match failure {
         Failure::Upstream(upstream::Error::Status { code: code @ (404 | 410), .. }) => Some(*code),
-        Failure::Upstream(_) | Failure::NoSlot(_) => None,
+        _ => None,
     };
     let codes: Option<Vec<_>> = attempts.iter().map(|attempt| code(&attempt.failure)).collect();
     codes.and_then(|codes| codes.last().copied()).map_or(error, Error::Missing)
@@ -130,7 +159,7 @@ fn is_final(error: &Error) -> bool {
         return true;
     };
     attempts.iter().all(|attempt| match &attempt.failure {
-        Failure::NoSlot(_) => true,
+        Failure::NoSlot(_) | Failure::NoStart(_) | Failure::OtherFile(_) => true,
         Failure::Upstream(error) => match error {
             upstream::Error::Status { code, .. } => matches!(code, 401 | 404 | 407 | 410 | 429),
             // Some close the connection on a method they do not know.

@@ -1,15 +1,17 @@
 //! Who may watch: the address list, and tokens compared in constant time.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::config::Access;
 
 /// What a request's credentials amount to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// May watch.
-    Allowed,
+    /// May watch. The name of the token; `None` where none is asked for.
+    Allowed(Option<Arc<str>>),
     /// Tokens are asked for and none came.
     Missing,
     /// A token came that is none of ours.
@@ -24,15 +26,17 @@ pub(super) fn judge(
     headers: &HeaderMap,
 ) -> Verdict {
     if access.tokens.is_empty() {
-        return Verdict::Allowed;
+        return Verdict::Allowed(None);
     }
     let Some(given) = path.or(query).or_else(|| bearer(headers)) else {
         return Verdict::Missing;
     };
     // Every token is compared, so the time does not tell which one it was.
-    let found =
-        access.tokens.iter().fold(false, |found, token| found | token.secret.matches(given));
-    if found { Verdict::Allowed } else { Verdict::Wrong }
+    let found = access.tokens.iter().fold(None, |found, token| {
+        let matches = token.secret.matches(given);
+        if matches { Some(&token.name) } else { found }
+    });
+    found.map_or(Verdict::Wrong, |name| Verdict::Allowed(Some(name.as_str().into())))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -51,7 +55,8 @@ mod tests {
     fn a_token_counts_wherever_it_may_stand() {
         let mut access = Access::default();
         let none = HeaderMap::new();
-        assert_eq!(judge(&access, None, None, &none), Verdict::Allowed);
+        let allowed = |name: &str| Verdict::Allowed(Some(name.into()));
+        assert_eq!(judge(&access, None, None, &none), Verdict::Allowed(None));
         let token = |name: &str, secret: &str| Token {
             name: name.into(),
             secret: Secret::new(secret).unwrap(),
@@ -59,9 +64,9 @@ mod tests {
         access.tokens = vec![token("a", "alpha"), token("b", "beta")];
         let bearer = HeaderMap::from_iter([(AUTHORIZATION, "bearer beta".parse().unwrap())]);
         let cases = [
-            (Some("alpha"), None, &none, Verdict::Allowed),
-            (None, Some("beta"), &none, Verdict::Allowed),
-            (None, None, &bearer, Verdict::Allowed),
+            (Some("alpha"), None, &none, allowed("a")),
+            (None, Some("beta"), &none, allowed("b")),
+            (None, None, &bearer, allowed("b")),
             (None, None, &none, Verdict::Missing),
             (Some("alphA"), None, &none, Verdict::Wrong),
             (None, Some(""), &none, Verdict::Wrong),

@@ -20,6 +20,7 @@ use crate::delivery;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Held;
+use crate::delivery::Viewer;
 use crate::delivery::Wish;
 use crate::listen::ConnectionInfo;
 use crate::listen::Handler;
@@ -62,6 +63,7 @@ struct Asked<'a> {
     catalog: Arc<Catalog>,
     /// The client's own address.
     client: IpAddr,
+    viewer: Viewer,
     /// The raw query without weir's token.
     query: Option<String>,
     /// The token that stood in the path or in the query, as it may stand in a path.
@@ -123,16 +125,18 @@ impl Server {
         let sealed = matches!(route.target, Target::Sealed(_));
         let path_token = route.token.and_then(percent::decode_text);
         let in_path = path_token.as_deref().or(route.token);
-        match auth::judge(&config.access, in_path, token.as_deref(), request.headers()) {
-            _ if sealed => {}
-            auth::Verdict::Allowed => {}
+        let judged = auth::judge(&config.access, in_path, token.as_deref(), request.headers());
+        let token_name = match judged {
+            auth::Verdict::Allowed(name) => name,
+            _ if sealed => None,
             auth::Verdict::Missing => return Err(Problem::token_missing()),
             auth::Verdict::Wrong => {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "this access token is not known"));
             }
-        }
+        };
+        let viewer = Viewer::new(token_name.as_deref(), client, request.headers());
         let url_token = in_path.or(token.as_deref()).map(path_segment);
-        let asked = Asked { request, info, catalog, client, query, url_token, started };
+        let asked = Asked { request, info, catalog, client, viewer, query, url_token, started };
         self.dispatch(&asked, route.target).await
     }
 
@@ -231,6 +235,7 @@ impl Server {
             headers: asked.request.headers().clone(),
             path: asked.request.uri().path().to_owned(),
             client: asked.client,
+            viewer: asked.viewer.clone(),
             started: asked.started,
             control: Arc::clone(&asked.info.control),
             place: Box::new(place),

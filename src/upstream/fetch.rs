@@ -134,10 +134,12 @@ impl Fetcher {
         ask: &Ask,
         url: &Url,
     ) -> Result<(Response<Incoming>, Option<Driver>), Error> {
+        let began = Instant::now();
         let connecting = self.open(ask, url);
         let transport = tokio::time::timeout(ask.connect_timeout, connecting)
             .await
             .map_err(|_| Error::ConnectTimeout(ask.connect_timeout))??;
+        self.metrics.upstream_connect(began.elapsed());
         let deadline = Instant::now() + ask.response_timeout;
         let (mut sender, connection) = http1::Builder::new()
             .title_case_headers(true)

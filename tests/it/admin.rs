@@ -360,7 +360,7 @@ async fn metrics_move_with_the_traffic() {
 async fn waiting_for_a_provider_is_measured() {
     let origin = Origin::live(TsPattern::new(1)).await;
     let yaml = format!(
-        "failover: {{slot_wait: 100ms}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
+        "failover: {{rounds: 0, slot_wait: 100ms}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
          channels: {{one: {{sources: [{{url: \"{}\", provider: acme}}], kind: live}}}}\n",
         origin.url("/one.ts")
     );
@@ -369,7 +369,7 @@ async fn waiting_for_a_provider_is_measured() {
     let (_player, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.status, 200);
     assert_eq!(gateway.metric("weir_upstream_connections{provider=\"acme\"}").await, 1.0);
-    assert_eq!(Player::get(gateway.stream, "/stream/one").await.status(), 503);
+    assert_eq!(Player::get_as(gateway.stream, "/stream/one", "other").await.status(), 503);
     assert!(gateway.metric("weir_slot_wait_seconds_count").await >= 1.0);
     assert!(gateway.metric("weir_slot_wait_seconds_sum").await >= 0.1);
     let attempt = "weir_upstream_attempts_total{channel=\"one\",source=\"0\",outcome=\"no_slot\"}";

@@ -194,7 +194,7 @@ fn configuration(origin: &Origin, receiver: &Origin, refused: &Refused) -> Strin
     }
     format!(
         "limits: {{requests_per_second: 100000}}\n\
-         failover: {{connect_timeout: 300ms, response_timeout: 200ms}}\n\
+         failover: {{rounds: 0, connect_timeout: 300ms, response_timeout: 200ms}}\n\
          access: {{tokens: {{tv: {ACCESS_TOKEN}}}, admin_token: {ADMIN_TOKEN}}}\n\
          providers:\n  acme: {{max_connections: 100, headers: {{X-Provider: {PROVIDER_KEY}}}}}\n\
          receivers:\n  \

@@ -218,7 +218,7 @@ async fn a_bad_reference_is_a_bad_gateway_although_the_box_said_200() {
 #[tokio::test]
 async fn a_busy_tuner_is_a_timeout_and_its_connection_is_given_back() {
     let receiver = receiver().tuners(1).start().await;
-    let timeout = "failover: {response_timeout: 200ms}";
+    let timeout = "failover: {rounds: 0, response_timeout: 200ms}";
     let gateway = gateway_before(&receiver, "", timeout).await;
     // Somebody watches on the box directly.
     let (mut viewer, _) =
@@ -335,12 +335,12 @@ async fn a_box_with_one_connection_is_never_asked_for_two() {
     let receiver = receiver().tuners(1).start().await;
     let channel =
         format!("channels: {{zdf: {{sources: [{{receiver: box, service: \"{ZDF}\"}}]}}}}");
-    let rest = format!("{channel}\nfailover: {{slot_wait: 100ms}}");
+    let rest = format!("{channel}\nfailover: {{rounds: 0, slot_wait: 100ms}}");
     let gateway = gateway_before(&receiver, ", max_connections: 1", &rest).await;
     let first = assert_plays(&gateway, &format!("/{ORF1}"), &TsPattern::new(1)).await;
     // By whatever name: the budget is the box's.
     for target in [format!("/{ZDF}"), format!("/r/box/{ORF1}"), "/stream/zdf".to_owned()] {
-        let answer = Player::get(gateway.stream, &target).await;
+        let answer = Player::get_as(gateway.stream, &target, "other").await;
         assert_eq!(answer.status(), 503, "{target}");
         let retry = answer.head.header("retry-after").and_then(|text| text.parse::<u64>().ok());
         assert!(retry.is_some_and(|seconds| seconds > 0), "{target}: {retry:?}");
@@ -390,17 +390,17 @@ async fn a_player_that_opens_the_new_before_it_closes_the_old_waits_for_the_slot
 #[tokio::test]
 async fn a_client_that_gives_up_waiting_leaves_its_place_in_the_queue() {
     let receiver = receiver().tuners(1).start().await;
-    let rest = "failover: {slot_wait: 20s}";
+    let rest = "failover: {rounds: 0, slot_wait: 20s}";
     let gateway = gateway_before(&receiver, ", max_connections: 1", rest).await;
     let watching = assert_plays(&gateway, &format!("/{ORF1}"), &TsPattern::new(1)).await;
     for _ in 0..10 {
         let mut impatient = Player::connect(gateway.stream).await;
-        impatient.send(presets::get("weir", &format!("/{ZDF}"))).await;
+        impatient.send(presets::vlc("weir", &format!("/{ZDF}"))).await;
         assert!(impatient.is_quiet_for(Duration::from_millis(10)).await);
         impatient.close();
     }
     let mut patient = Player::connect(gateway.stream).await;
-    patient.send(presets::get("weir", &format!("/{ZDF}"))).await;
+    patient.send(presets::vlc("weir", &format!("/{ZDF}"))).await;
     assert!(patient.is_quiet_for(Duration::from_millis(50)).await);
     watching.close();
     assert_eq!(patient.head().await.status, 200);

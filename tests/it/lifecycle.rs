@@ -16,7 +16,7 @@ use crate::command_line::process::Running;
 use crate::command_line::process::free_port;
 use crate::command_line::process::get;
 use crate::command_line::process::metric;
-use crate::command_line::process::with_listen;
+use crate::command_line::process::with_defaults;
 use crate::support::capture::Canary;
 use crate::support::eventually::eventually_async;
 use crate::support::origin::Origin;
@@ -48,7 +48,7 @@ async fn a_hangup_cannot_open_the_admin_listener_to_others() {
     let running = Program::serving(&yaml).start();
     running.line("ready: ").await;
     // Good in itself, but what is bound stays bound.
-    running.folder().write("config.yaml", &with_listen(""));
+    running.folder().write("config.yaml", &with_defaults(""));
     running.signal(Signal::HUP);
     running.line("reload refused").await;
     running.line("access.admin_token").await;
@@ -82,7 +82,7 @@ async fn a_unix_socket_is_served_and_removed_at_the_end() {
 #[tokio::test]
 async fn a_hangup_with_a_good_file_applies_it() {
     let origin = Origin::live(TsPattern::new(1)).await;
-    let one = with_listen(&channel(&origin));
+    let one = with_defaults(&channel(&origin));
     let running = Program::serving(&one).start();
     let mut player = watch(&running).await;
     let at = running.ready().await;
@@ -177,7 +177,7 @@ async fn a_hangup_changes_the_log_level() {
     let at = running.ready().await;
     assert_eq!(get(at.stream, "/health").await.status(), 200);
     assert!(!running.err().contains("DEBUG"), "{}", running.err());
-    running.folder().write("config.yaml", &with_listen("log: {level: debug}\n"));
+    running.folder().write("config.yaml", &with_defaults("log: {level: debug}\n"));
     running.signal(Signal::HUP);
     running.line("log.level changed").await;
     assert_eq!(get(at.stream, "/health").await.status(), 200);

@@ -21,6 +21,7 @@ mod canary;
 mod command_line;
 mod drain;
 mod enigma2;
+mod failover;
 mod headers;
 mod kinds;
 mod lifecycle;

@@ -17,6 +17,7 @@ use crate::support::vod::VodFile;
 
 mod conditional;
 mod head;
+mod resume;
 mod seek;
 mod sources;
 

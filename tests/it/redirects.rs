@@ -188,7 +188,7 @@ async fn a_redirect_to_nowhere_is_a_failure_of_the_source() {
             (&**name, format!("\"{bad}\", \"{good}\""))
         })
         .collect();
-    let gateway = gateway("failover: {connect_timeout: 2s}", &sources).await;
+    let gateway = gateway("failover: {rounds: 0, connect_timeout: 2s}", &sources).await;
     for (channel, name) in channels.iter().zip(names) {
         assert_good(&Player::get(gateway.stream, &format!("/stream/{channel}")).await, name);
         let log = logs();
@@ -334,7 +334,7 @@ async fn a_redirect_reaches_no_private_address_unless_it_is_listed() {
         .enumerate()
         .map(|(number, name)| (&**name, format!("\"{}\"", by_name(&origin, &format!("/{number}")))))
         .collect();
-    let gateway = gateway("failover: {connect_timeout: 15s}", &channels).await;
+    let gateway = gateway("failover: {rounds: 0, connect_timeout: 15s}", &channels).await;
     for (name, place) in names.iter().zip(&places) {
         let answer = Player::get(gateway.stream, &format!("/stream/{name}")).await;
         assert_eq!(answer.status(), 502, "{place}: {}", answer.text());
@@ -410,7 +410,7 @@ async fn metadata_services_are_never_contacted() {
     let channels: Vec<_> =
         channels.iter().map(|(name, source)| (&**name, source.clone())).collect();
     // Not even when somebody lists all there is.
-    let head = "egress: {private: [any]}\nfailover: {connect_timeout: 15s}";
+    let head = "egress: {private: [any]}\nfailover: {rounds: 0, connect_timeout: 15s}";
     let gateway = gateway(head, &channels).await;
     for (channel, source) in &channels {
         let answer = Player::get(gateway.stream, &format!("/stream/{channel}")).await;

@@ -272,7 +272,7 @@ async fn a_budget_of_another_size_keeps_its_sessions_and_its_count() {
     let origin = Origin::live(TsPattern::new(1)).await;
     let with = |max: usize| {
         format!(
-            "failover: {{slot_wait: 0s}}\nproviders: {{acme: {{max_connections: {max}}}}}\n\
+            "failover: {{rounds: 0, slot_wait: 0s}}\nproviders: {{acme: {{max_connections: {max}}}}}\n\
              channels: {{one: {{kind: live, sources: [{{url: \"{}\", provider: acme}}]}}}}\n{FAST}",
             origin.url("/one.ts")
         )
@@ -285,7 +285,7 @@ async fn a_budget_of_another_size_keeps_its_sessions_and_its_count() {
     gateway.reload(&with(1)).await;
     first.read_exact_body(PACKET * 20).await;
     assert_eq!(gateway.metric(used).await, 2.0, "both go on");
-    let refused = Player::get(gateway.stream, "/stream/one").await;
+    let refused = Player::get_as(gateway.stream, "/stream/one", "other").await;
     assert_eq!(refused.status(), 503);
     assert!(refused.head.header("retry-after").is_some());
 
@@ -293,13 +293,17 @@ async fn a_budget_of_another_size_keeps_its_sessions_and_its_count() {
     origin.closed(1).await;
     eventually_async("one connection", async || (gateway.metric(used).await == 1.0).then_some(()))
         .await;
-    let refused = Player::get(gateway.stream, "/stream/one").await;
+    let refused = Player::get_as(gateway.stream, "/stream/one", "other").await;
     assert_eq!(refused.status(), 503, "the one that is left fills the smaller budget");
 
     gateway.reload(&with(3)).await;
     let more = [tune(gateway.stream, "one").await, tune(gateway.stream, "one").await];
     assert_eq!(gateway.metric(used).await, 3.0);
-    assert_eq!(Player::get(gateway.stream, "/stream/one").await.status(), 503, "three are three");
+    assert_eq!(
+        Player::get_as(gateway.stream, "/stream/one", "other").await.status(),
+        503,
+        "three are three"
+    );
     assert_eq!(origin.open_max(), 3);
     first.read_exact_body(PACKET * 20).await;
     more.into_iter().for_each(Player::close);
@@ -316,7 +320,7 @@ async fn a_receivers_budget_of_another_size_keeps_its_sessions_too() {
     let origin = Origin::live(TsPattern::new(1)).await;
     let with = |max: usize| {
         format!(
-            "failover: {{slot_wait: 0s}}\n{FAST}receivers: {{box: {{stream: \"http://{}\", max_connections: {max}}}}}\n",
+            "failover: {{rounds: 0, slot_wait: 0s}}\n{FAST}receivers: {{box: {{stream: \"http://{}\", max_connections: {max}}}}}\n",
             origin.authority()
         )
     };
@@ -324,14 +328,14 @@ async fn a_receivers_budget_of_another_size_keeps_its_sessions_too() {
     let request = presets::get_keep_alive("x", &format!("/{service}"));
     let (mut player, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.status, 200);
-    assert_eq!(Player::get(gateway.stream, &format!("/{service}")).await.status(), 503);
+    assert_eq!(Player::get_as(gateway.stream, &format!("/{service}"), "other").await.status(), 503);
     for max in [2, 1, 2] {
         gateway.reload(&with(max)).await;
     }
     player.read_exact_body(PACKET * 50).await;
     let (second, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.status, 200);
-    assert_eq!(Player::get(gateway.stream, &format!("/{service}")).await.status(), 503);
+    assert_eq!(Player::get_as(gateway.stream, &format!("/{service}"), "other").await.status(), 503);
     // Another address is another receiver.
     let other = Origin::live(TsPattern::new(2)).await;
     let moved = with(2).replace(&origin.authority(), &other.authority());

@@ -140,7 +140,7 @@ async fn a_paused_client_is_no_silence_of_its_source() {
     let origin = Origin::start(|_| Script::live(Feed::of(pattern()))).await;
     let silent = Origin::start(|_| Script::live(Feed::of(pattern()).packets(20)).stall()).await;
     let gateway = Gateway::start(&format!(
-        "failover: {{response_timeout: 1s, stall_timeout: 1s}}\n\
+        "failover: {{rounds: 0, response_timeout: 1s, stall_timeout: 1s}}\n\
          channels: {{paused: {{kind: live, sources: [\"{}\"]}}, \
          silent: {{kind: live, sources: [\"{}\"]}}}}",
         origin.url("/"),
@@ -170,7 +170,7 @@ async fn a_film_may_be_paused_beyond_every_limit() {
     let tv = fast_origin().await;
     let gateway = Gateway::start(&format!(
         "limits: {{client_timeout: 1s}}\n\
-         failover: {{response_timeout: 1s, stall_timeout: 1s}}\n\
+         failover: {{rounds: 0, response_timeout: 1s, stall_timeout: 1s}}\n\
          channels: {{film: {{kind: vod, sources: [\"{}\"]}}, \
          tv: {{kind: live, sources: [\"{}\"]}}}}",
         film.url("/film.mp4"),

@@ -194,7 +194,7 @@ async fn when_every_source_is_dead_the_gateway_says_bad_gateway() {
         ("half".to_owned(), vec![origin.url("/half")]),
         ("mixed".to_owned(), vec![origin.url("/404"), refused[0].url("/"), origin.url("/500")]),
     ];
-    let gateway = gateway("failover: {connect_timeout: 15s}", &channels).await;
+    let gateway = gateway("failover: {rounds: 0, connect_timeout: 15s}", &channels).await;
     for (channel, _) in &channels {
         let answer = Player::get(gateway.stream, &format!("/stream/{channel}")).await;
         assert_problem(&answer, 502, channel, channel);
@@ -228,8 +228,11 @@ async fn when_every_source_is_silent_the_gateway_says_timeout() {
         .map(|(number, url)| (format!("silent-{number}"), vec![url.clone()]))
         .collect();
     channels.push(("all".to_owned(), urls.clone()));
-    let gateway =
-        gateway("failover: {response_timeout: 200ms, connect_timeout: 200ms}", &channels).await;
+    let gateway = gateway(
+        "failover: {rounds: 0, response_timeout: 200ms, connect_timeout: 200ms}",
+        &channels,
+    )
+    .await;
     for (channel, sources) in &channels {
         let answer = Player::get(gateway.stream, &format!("/stream/{channel}")).await;
         assert_problem(&answer, 504, channel, &format!("{sources:?}"));
@@ -247,7 +250,7 @@ async fn a_silent_source_is_left_for_one_that_plays() {
         _ => good(),
     })
     .await;
-    let head = "failover: {response_timeout: 200ms}";
+    let head = "failover: {rounds: 0, response_timeout: 200ms}";
     let gateway = single(head, vec![origin.url("/silent"), origin.url("/good")]).await;
     assert_good(&Player::get(gateway.stream, "/stream/one").await, "behind a silent one");
     assert_eq!(origin.closed(1).await[0].number, 1);
@@ -261,7 +264,8 @@ async fn a_slow_head_in_time_is_waited_for() {
         Script::new().drip(head, Duration::from_millis(2)).feed(Feed::of(pattern()).packets(60))
     })
     .await;
-    let gateway = single("failover: {response_timeout: 15s}", vec![origin.url("/")]).await;
+    let gateway =
+        single("failover: {rounds: 0, response_timeout: 15s}", vec![origin.url("/")]).await;
     assert_good(&Player::get(gateway.stream, "/stream/one").await, "a byte every 2 ms");
 }
 

@@ -165,7 +165,7 @@ impl Case {
 
     /// Settings that it needs.
     fn settings(self) -> &'static str {
-        if self == Self::RawTelevision { "failover: {join: raw}\n" } else { "" }
+        if self == Self::RawTelevision { "failover: {rounds: 0, join: raw}\n" } else { "" }
     }
 
     /// The head of an answer of `total` bytes.

@@ -60,8 +60,8 @@ fn holds_every_key() {
         ["state_dir: state  # default"],
         "null there means a default of its own"
     );
-    assert_eq!(seen, 68);
-    assert_eq!(leaves(&effective).len(), 68);
+    assert_eq!(seen, 69);
+    assert_eq!(leaves(&effective).len(), 69);
     for key in TOP_KEYS {
         assert!(effective.contains(&format!("{key}:")), "{key}");
     }

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::get;
-use super::live;
 use crate::support::eventually::eventually_async;
 use crate::support::gateway::Gateway;
+use crate::support::origin::Feed;
 use crate::support::origin::Origin;
+use crate::support::origin::Script;
 use crate::support::player::Player;
 use crate::support::player::presets;
 use crate::support::ts::PACKET;
@@ -62,14 +63,27 @@ fn families(text: &str) -> BTreeMap<String, Family> {
 
 #[tokio::test]
 async fn the_names_of_the_metrics_are_those_of_the_contract() {
-    let origin = Origin::live(TsPattern::new(1)).await;
-    let yaml = live(&origin);
+    let origin = Origin::start(|request| match request.path() {
+        "/short.ts" => Script::live(Feed::of(TsPattern::new(1)).packets(500)),
+        _ => Script::live(&TsPattern::new(2)),
+    })
+    .await;
+    let source = |path| format!("{{provider: acme, url: \"{}\"}}", origin.url(path));
+    let yaml = format!(
+        "failover: {{rounds: 1}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
+         channels: {{one: {{kind: live, sources: [{}, {}]}}}}\n",
+        source("/short.ts"),
+        source("/long.ts")
+    );
     let gateway = Gateway::start(&yaml).await;
     let request = presets::get_keep_alive("x", "/stream/one");
     let (mut player, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.status, 200);
-    player.read_exact_body(PACKET * 50).await;
-    player.close();
+    player.read_exact_body(PACKET * 1000).await;
+    // Its viewer asks again, and its provider has one connection.
+    let (again, head) = Player::ask(gateway.stream, &request).await;
+    assert_eq!(head.status, 200);
+    again.close();
     origin.idle().await;
     eventually_async("a session has ended", async || {
         gateway.metrics().await.contains("weir_sessions_total{").then_some(())

@@ -106,9 +106,10 @@ impl Program {
         }
     }
 
-    /// `weir serve` with this `config.yaml`; `listen` is added unless the text has one.
+    /// `weir serve` with this `config.yaml`; `listen` and `failover: {rounds: 0}` are added unless the
+    /// text has its own.
     pub(crate) fn serving(yaml: &str) -> Self {
-        Self::new(&["serve"]).file("config.yaml", &with_listen(yaml))
+        Self::new(&["serve"]).file("config.yaml", &with_defaults(yaml))
     }
 
     /// Sets a variable.
@@ -266,9 +267,12 @@ pub(crate) fn free_port() -> u16 {
     panic!("no free port");
 }
 
-/// `yaml` with addresses to listen on, unless it has some.
-pub(crate) fn with_listen(yaml: &str) -> String {
-    if yaml.contains("listen:") { yaml.to_owned() } else { format!("{LISTEN}{yaml}") }
+/// `yaml` with addresses to listen on, and without a second look at a source that has ended, unless
+/// it speaks of these itself.
+pub(crate) fn with_defaults(yaml: &str) -> String {
+    let listen = if yaml.contains("listen:") { "" } else { LISTEN };
+    let failover = if yaml.contains("failover:") { "" } else { "failover: {rounds: 0}\n" };
+    format!("{listen}{failover}{yaml}")
 }
 
 /// The first `127.0.0.1:port` after the word `key`.

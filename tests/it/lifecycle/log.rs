@@ -33,7 +33,7 @@ async fn the_log_says_whose_side_ended_a_session() {
         format!("  {name}: {{kind: live, sources: [\"{}\"]}}\n", origin.url(&format!("/{name}.ts")))
     });
     let yaml = format!(
-        "failover: {{response_timeout: 500ms, stall_timeout: 500ms}}\nchannels:\n{}",
+        "failover: {{rounds: 0, response_timeout: 500ms, stall_timeout: 500ms}}\nchannels:\n{}",
         channels.concat()
     );
     let running = Program::serving(&yaml).start();

@@ -152,7 +152,7 @@ async fn assert_no_spin(running: &Running) {
 fn under_limit(origin: &Origin, files: &str) -> Running {
     let yaml = format!(
         "limits: {{clients_per_ip: 1000, requests_per_second: 100000}}\n\
-         failover: {{response_timeout: 5m}}\n{}",
+         failover: {{rounds: 0, response_timeout: 5m, stall_timeout: 5m}}\n{}",
         channel(origin)
     );
     Program::serving(&yaml).under(&["prlimit", &format!("--nofile={files}:{files}")]).start()

@@ -93,7 +93,15 @@ async fn http_1_0_gets_the_whole_film_and_live_streams_without_chunks() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(output.stdout == stage.film);
     let mut command = stage.curl();
-    command.args(["--http1.0", "--raw", "-D", "/dev/stderr", "-m", "2", &stage.url("/stream/one")]);
+    command.args([
+        "--http1.0",
+        "--raw",
+        "-D",
+        "/dev/stderr",
+        "-m",
+        "2",
+        &stage.url("/stream/demo"),
+    ]);
     let output = run(&mut command).await;
     assert_eq!(output.status.code(), Some(28), "cut by its own time limit");
     let head = text(&output.stderr).to_ascii_lowercase();
@@ -103,7 +111,7 @@ async fn http_1_0_gets_the_whole_film_and_live_streams_without_chunks() {
     let body = output.stdout;
     assert!(body.len() > 10_000, "{} bytes", body.len());
     assert!(body.chunks(188).all(|packet| packet[0] == 0x47), "no framing between the packets");
-    stage.no_session_is_left("one").await;
+    stage.no_session_is_left("demo").await;
 }
 
 #[tokio::test]
@@ -114,7 +122,7 @@ async fn head_tells_what_a_download_would() {
     assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", stage.film.len())), "{head}");
     assert!(head.contains("\r\nAccept-Ranges: bytes\r\n"), "{head}");
     assert!(head.contains("\r\nContent-Type: video/mp2t\r\n"), "{head}");
-    let live = run_clean(stage.curl().args(["-I", &stage.url("/stream/one")])).await;
+    let live = run_clean(stage.curl().args(["-I", &stage.url("/stream/demo")])).await;
     assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
     assert!(
         live.contains("\r\nAccept-Ranges: none\r\n") && !live.contains("\r\nContent-Length:"),
@@ -158,7 +166,7 @@ async fn several_urls_share_a_connection() {
 #[tokio::test]
 async fn a_transfer_that_curl_cuts_leaves_nothing_behind() {
     let Some(stage) = Stage::set().await else { return };
-    let (one, film) = (stage.url("/stream/one"), stage.url("/stream/film"));
+    let (one, film) = (stage.url("/stream/demo"), stage.url("/stream/film"));
     for _ in 0..3 {
         let (mut live, mut part) = (stage.curl(), stage.curl());
         let (live, part) = tokio::join!(run(live.args(["-m", "1", &one])), begin(part.arg(&film)));
@@ -166,9 +174,9 @@ async fn a_transfer_that_curl_cuts_leaves_nothing_behind() {
         assert!(live.stdout.len() > 188 && live.stdout[0] == 0x47);
         assert!(stage.film.starts_with(&part));
     }
-    stage.no_session_is_left("one").await;
+    stage.no_session_is_left("demo").await;
     stage.no_session_is_left("film").await;
-    let cut = "weir_sessions_total{channel=\"one\",end=\"client_closed\"}";
+    let cut = "weir_sessions_total{channel=\"demo\",end=\"client_closed\"}";
     assert_eq!(stage.demo.metric(cut).await, 3.0);
 }
 

@@ -10,6 +10,7 @@ use super::ffmpeg;
 use super::programs;
 use super::run_clean;
 use crate::support::eventually::eventually;
+use crate::support::eventually::eventually_async;
 use crate::support::player::Player;
 
 /// `weir demo` on ports that the kernel picks.
@@ -45,7 +46,7 @@ impl Demo {
             });
             found.unwrap_or_else(|| panic!("no {after} in {welcome}"))
         };
-        let stream = address("  http://", "stream/one");
+        let stream = address("  http://", "stream/demo");
         let admin = address("curl http://", "metrics");
         let origin = address("-X POST http://", "primary/off");
         Self { base: format!("http://{stream}"), admin, origin, server, folder }
@@ -86,7 +87,7 @@ async fn ffprobe_finds_picture_and_sound_in_every_demo_channel() {
     let Some([ffprobe]) = programs(["ffprobe"]) else { return };
     let demo = Demo::start().await;
     let paths =
-        ["/stream/one", "/stream/two", "/stream/film", "/stream/hls", "/hls/hls/playlist.m3u8"];
+        ["/stream/demo", "/stream/two", "/stream/film", "/stream/hls", "/hls/hls/playlist.m3u8"];
     let mut seen = 0;
     for path in paths {
         let found = streams(&ffprobe, &format!("{}{path}", demo.base)).await;
@@ -101,7 +102,7 @@ async fn ffmpeg_plays_the_demo_for_twenty_seconds_without_an_error() {
     let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
     let mut demo = Demo::start().await;
     let url = |path: &str| format!("{}{path}", demo.base);
-    let (one, two, hls) = (url("/stream/one"), url("/stream/two"), url("/hls/hls/playlist.m3u8"));
+    let (one, two, hls) = (url("/stream/demo"), url("/stream/two"), url("/hls/hls/playlist.m3u8"));
     let film = url("/stream/film");
     let (one, two, hls, film) = tokio::join!(
         ffmpeg::play(&ffmpeg, &one, 20),
@@ -145,4 +146,46 @@ async fn ffmpeg_finds_its_place_in_the_demo_film() {
             .await
             > 3.0
     );
+}
+
+#[tokio::test]
+async fn ffmpeg_prints_nothing_while_the_primary_dies_and_the_channel_is_switched_by_hand() {
+    let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
+    let demo = Demo::start().await;
+    let url = format!("{}/stream/demo", demo.base);
+    let post = async |address: SocketAddr, path: &str| {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let answer = Player::fetch(address, &request).await;
+        assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
+        answer.text().to_owned()
+    };
+    let count = async |reason: &str| {
+        let metric = format!("weir_failovers_total{{channel=\"demo\",reason=\"{reason}\"}}");
+        demo.metric(&metric).await
+    };
+    let trouble = async {
+        for round in 1..=3 {
+            let watched = || async {
+                (demo.metric("weir_sessions{channel=\"demo\"}").await > 0.0).then_some(())
+            };
+            eventually_async("somebody watches", watched).await;
+            post(demo.origin, "/primary/off").await;
+            let died = async || (count("ended").await >= f64::from(round)).then_some(());
+            eventually_async("it goes on from the backup", died).await;
+            post(demo.origin, "/primary/on").await;
+            for _ in 0..2 {
+                let told = post(demo.admin, "/api/v1/channels/demo/failover").await;
+                assert!(told.contains("\"outcome\":\"switched\""), "{told}");
+            }
+            // The backup plays now; the next round begins on the primary.
+            let told = post(demo.admin, "/streams/demo/failover").await;
+            assert!(told.contains("\"to\":0"), "{told}");
+        }
+    };
+    let (pictures, ()) = tokio::join!(ffmpeg::play(&ffmpeg, &url, 20), trouble);
+    // The clock goes on as if nothing had happened.
+    assert!(pictures.abs_diff(500) <= 5, "{pictures} pictures");
+    assert_eq!((count("ended").await, count("manual").await), (3.0, 9.0));
 }

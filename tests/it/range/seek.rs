@@ -183,7 +183,8 @@ async fn a_film_may_be_paused_for_longer_than_any_client_timeout() {
 #[tokio::test]
 async fn a_slow_source_is_passed_at_its_own_speed() {
     let vod = Vod::start(VodFile::of_length(300_000).slow(400_000)).await;
-    let gateway = film_with(&[vod.url("/film.mp4")], "failover: {stall_timeout: 2s}").await;
+    let gateway =
+        film_with(&[vod.url("/film.mp4")], "failover: {rounds: 0, stall_timeout: 2s}").await;
     let request = presets::ranged("x", "/stream/film", "bytes=1000-");
     let (mut player, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.content_length(), Some(299_000));

@@ -246,7 +246,8 @@ async fn a_source_that_falls_silent_in_the_middle_is_an_incomplete_message_too()
         _ => Script::error("404 Not Found"),
     })
     .await;
-    let more = format!("{LIMITS}\nfailover: {{response_timeout: 500ms, stall_timeout: 400ms}}");
+    let more =
+        format!("{LIMITS}\nfailover: {{rounds: 0, response_timeout: 500ms, stall_timeout: 400ms}}");
     let gateway = film_with(&[origin.url("/film.mp4")], &more).await;
     let answer = Player::get(gateway.stream, "/stream/film").await;
     assert!(matches!(answer.body.ending, Ending::Cut(_)), "{:?}", answer.body.ending);

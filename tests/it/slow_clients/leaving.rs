@@ -79,7 +79,7 @@ async fn written_on(origin: &Origin, number: usize) {
 async fn gateway(source: &str) -> Gateway {
     Gateway::start(&format!(
         "limits: {{requests_per_second: 100000}}\n\
-         failover: {{connect_timeout: 60s, response_timeout: 60s, stall_timeout: 60s}}\n\
+         failover: {{rounds: 0, cooldown: 0s, connect_timeout: 60s, response_timeout: 60s, stall_timeout: 60s}}\n\
          channels: {{one: {{kind: live, sources: [\"{source}\"]}}}}"
     ))
     .await
@@ -308,7 +308,7 @@ async fn a_hundred_zaps_leave_nothing() {
     let origin = Origin::live(pattern()).await;
     let gateway = Gateway::start(&format!(
         "limits: {{requests_per_second: 100000, clients: {BUDGET}}}\n\
-         failover: {{slot_wait: 0s}}\n\
+         failover: {{rounds: 0, slot_wait: 0s}}\n\
          providers: {{acme: {{max_connections: {BUDGET}}}}}\n\
          channels: {{one: {{kind: live, sources: [{{url: \"{}\", provider: acme}}]}}}}",
         origin.url("/")
@@ -346,7 +346,7 @@ async fn a_hundred_zaps_leave_nothing() {
         assert_eq!(head.status, 200);
         players.push(player);
     }
-    let one_more = Player::get(gateway.stream, "/stream/one").await;
+    let one_more = Player::get_as(gateway.stream, "/stream/one", "other").await;
     assert_eq!(one_more.status(), 503);
     assert_eq!(origin.total(), 100 + BUDGET);
 }

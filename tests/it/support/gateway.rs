@@ -16,6 +16,7 @@ use weir::listen::Activation;
 use weir::logging::LevelHandle;
 
 use crate::support::eventually::eventually_async;
+use crate::support::player::Player;
 
 /// A running gateway. Dropping it cuts everything; [`Gateway::stop`] drains.
 pub(crate) struct Gateway {
@@ -30,8 +31,8 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts with this configuration; `listen` is added unless the text has one. Panics with every
-    /// mistake when it is refused.
+    /// Starts with this configuration; `listen` and `failover: {rounds: 0}` are added unless the text has
+    /// its own. Panics with every mistake when it is refused.
     pub(crate) async fn start(yaml: &str) -> Self {
         Self::start_with(yaml, &[]).await
     }
@@ -40,7 +41,7 @@ impl Gateway {
     pub(crate) async fn start_with(yaml: &str, environment: &[(&str, &str)]) -> Self {
         logs();
         let environment = Environment::new(environment.iter().copied());
-        let text = Arc::new(Mutex::new(with_listen(yaml)));
+        let text = Arc::new(Mutex::new(with_defaults(yaml)));
         let (read, again) = (Arc::clone(&text), environment.clone());
         let reload = move || config::parse(&read.lock().unwrap(), "config.yaml", &again);
         let loaded = reload().unwrap_or_else(|error| panic!("{error}"));
@@ -62,7 +63,7 @@ impl Gateway {
     /// Reloads with another configuration and waits until the reload has been judged.
     pub(crate) async fn reload(&self, yaml: &str) {
         let before = self.reloads().await;
-        *self.text.lock().unwrap() = with_listen(yaml);
+        *self.text.lock().unwrap() = with_defaults(yaml);
         self.requests.send(Request::Reload).await.unwrap();
         let judged = async || (self.reloads().await > before).then_some(());
         eventually_async("the reload is judged", judged).await;
@@ -122,6 +123,34 @@ impl Gateway {
         (head.to_owned(), body.to_owned())
     }
 
+    /// A POST to the admin listener with a body: the status and the document that came back.
+    pub(crate) async fn admin_post(&self, path: &str, body: &str) -> (u16, serde_json::Value) {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        );
+        let answer = Player::fetch(self.admin, &request).await;
+        (answer.status(), serde_json::from_str(answer.text()).unwrap())
+    }
+
+    /// A family of counters or gauges of one channel: `broken 1, silent 2`, the other labels'
+    /// values before each figure that is not 0, in their order.
+    pub(crate) async fn figures(&self, name: &str, channel: &str) -> String {
+        let prefix = format!("{name}{{channel=\"{channel}\",");
+        let text = self.metrics().await;
+        let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split_once("} "));
+        let mut figures: Vec<String> = lines
+            .filter(|(_, figure)| *figure != "0")
+            .map(|(labels, figure)| {
+                let values = labels.split('"').skip(1).step_by(2);
+                values.chain([figure]).collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        figures.sort_unstable();
+        figures.join(", ")
+    }
+
     async fn reloads(&self) -> f64 {
         let applied = self.metric("weir_reloads_total{outcome=\"applied\"}").await;
         applied + self.metric("weir_reloads_total{outcome=\"refused\"}").await
@@ -177,9 +206,17 @@ fn log_buffer() -> &'static LogBuffer {
     })
 }
 
-fn with_listen(yaml: &str) -> String {
-    if yaml.contains("listen:") {
-        return yaml.to_owned();
+/// Adds what most tests want and their text does not say: free ports, and that the end of a source,
+/// most of which are finite here, is the end of its stream.
+fn with_defaults(yaml: &str) -> String {
+    let mut text = String::new();
+    for (key, line) in [
+        ("listen:", "listen: {stream: \"127.0.0.1:0\", admin: \"127.0.0.1:0\"}\n"),
+        ("failover:", "failover: {rounds: 0}\n"),
+    ] {
+        if !yaml.contains(key) {
+            text.push_str(line);
+        }
     }
-    format!("listen: {{stream: \"127.0.0.1:0\", admin: \"127.0.0.1:0\"}}\n{yaml}")
+    text + yaml
 }

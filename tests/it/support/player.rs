@@ -133,6 +133,14 @@ impl Player {
         Self::fetch(address, &presets::get(address, target)).await
     }
 
+    /// As [`Player::get`], from a player that calls itself `user_agent`: another viewer.
+    pub(crate) async fn get_as(address: SocketAddr, target: &str, user_agent: &str) -> Answer {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {user_agent}\r\nConnection: close\r\n\r\n"
+        );
+        Self::fetch(address, &request).await
+    }
+
     /// Sends bytes as they are. A write that fails shows when the answer is read.
     pub(crate) async fn send(&mut self, request: impl AsRef<[u8]>) {
         self.note_request(request.as_ref());

@@ -175,6 +175,11 @@ impl VodFile {
         self
     }
 
+    /// The answer to a request, for an origin that has more than this file.
+    pub(crate) fn answer(&self, request: &Recorded) -> Script {
+        answer::to(request, self, &mut 0)
+    }
+
     /// Length in bytes.
     pub(crate) fn length(&self) -> u64 {
         self.length

@@ -209,7 +209,7 @@ async fn a_source_that_floods_with_trailers_or_extensions_is_cut() {
 #[tokio::test]
 async fn a_source_that_falls_silent_ends_the_session_after_the_limit() {
     let origin = Origin::start(|_| Script::live(Feed::of(pattern()).packets(300)).stall()).await;
-    let head = "failover: {response_timeout: 300ms, stall_timeout: 300ms}";
+    let head = "failover: {rounds: 0, response_timeout: 300ms, stall_timeout: 300ms}";
     let gateway = gateway(head, &[("falls-silent".to_owned(), vec![origin.url("/")])]).await;
     let request = presets::get_keep_alive("x", "/stream/falls-silent");
     let (mut player, _) = Player::ask(gateway.stream, &request).await;
@@ -233,7 +233,7 @@ async fn a_source_that_drips_is_not_silent() {
         .body(lump)
         .drip(drips, std::time::Duration::from_millis(50));
     let origin = Origin::start(move |_| script.clone()).await;
-    let head = "failover: {response_timeout: 1s, stall_timeout: 1s}";
+    let head = "failover: {rounds: 0, response_timeout: 1s, stall_timeout: 1s}";
     let gateway = single(head, vec![origin.url("/")]).await;
     let answer = Player::get(gateway.stream, "/stream/one").await;
     assert!(answer.body.is_complete(), "{:?}", answer.body.ending);

@@ -225,7 +225,8 @@ async fn a_head_that_never_ends_is_given_up() {
         .raw("HTTP/1.1 200 OK\r\nX-Slow: ")
         .drip("x".repeat(100_000), Duration::from_millis(1));
     let origin = Origin::start(move |_| drip.clone()).await;
-    let gateway = single("failover: {response_timeout: 300ms}", vec![origin.url("/")]).await;
+    let gateway =
+        single("failover: {rounds: 0, response_timeout: 300ms}", vec![origin.url("/")]).await;
     let answer = Player::get(gateway.stream, "/stream/one").await;
     assert_problem(&answer, 504, "one", "a byte a millisecond");
     origin.closed(1).await;

@@ -138,7 +138,7 @@ async fn refused(call: &str) {
     let Some(python) = python() else { return };
     let (origin, next) = origin().await;
     let mut seen = 0;
-    for settings in ["", "failover: {join: raw}\n"] {
+    for settings in ["", "failover: {rounds: 0, join: raw}\n"] {
         let program = Program::serving(&yaml(&origin, settings)).file("filter.py", FILTER);
         let script = program.folder().join("filter.py");
         let under = [python.to_str().unwrap(), script.to_str().unwrap(), call];

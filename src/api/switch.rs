@@ -1,0 +1,230 @@
+//! Manual failover: `POST /api/v1/channels/{id}/failover` and `POST /streams/{id}/failover` tell the
+//! running sessions of a channel to go over to another source, wait for what comes of it, and answer
+//! with the truth for each of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::types::Switched;
+use crate::api::types::Switches;
+use crate::delivery::Outcome;
+use crate::delivery::Sessions;
+use crate::delivery::sessions::Info;
+
+/// How long sessions have to answer, all together: a session whose client takes nothing does not.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What may be asked for. Both are optional: without them every session goes over to its next
+/// source.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    /// The id of one session, a number as in `/api/v1/sessions`, or the same as a text.
+    client_id: Option<Value>,
+    /// The index of the source to go over to.
+    source: Option<usize>,
+}
+
+/// Why nothing was switched.
+pub(super) type Refusal = (StatusCode, String);
+
+/// The channel id in the path of such a request.
+pub(super) fn channel_in(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/api/v1/channels/").or_else(|| path.strip_prefix("/streams/"))?;
+    rest.strip_suffix("/failover").filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// Whether a browser sends this on behalf of a page of somebody else's: such a page could otherwise
+/// switch the channels of whoever opens it.
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).map(HeaderValue::as_bytes);
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        origin.zip(host).is_some_and(|((_, own), host)| own.as_bytes().eq_ignore_ascii_case(host))
+    };
+    !headers.get_all(ORIGIN).iter().all(is_own)
+}
+
+/// Switches the sessions of `channel` that `body` asks for and says what came of it. Cancel safe: a
+/// switch that was ordered happens all the same.
+pub(super) async fn switch(
+    sessions: &Sessions,
+    channel: &str,
+    sources: usize,
+    body: &[u8],
+) -> Result<(StatusCode, Switches), Refusal> {
+    let wish = parse(body)?;
+    let client = wish.client_id.as_ref().map(client_id).transpose()?;
+    if let Some(source) = wish.source.filter(|source| *source >= sources) {
+        let detail = format!(
+            "the channel has no source {source}: they count from 0 to {}",
+            sources.saturating_sub(1)
+        );
+        return Err((StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let mut running = sessions.list();
+    running.retain(|info| *info.channel.id == *channel);
+    if let Some(client) = client {
+        running.retain(|info| info.id == client);
+        if running.is_empty() {
+            let detail = format!("no client with the id {client} watches this channel");
+            return Err((StatusCode::NOT_FOUND, detail));
+        }
+    }
+    if running.is_empty() {
+        return Err((StatusCode::CONFLICT, "nobody watches this channel".to_owned()));
+    }
+    let ordered: Vec<_> = running.iter().map(|info| (info, order(info, wish.source))).collect();
+    let deadline = Instant::now() + PATIENCE;
+    let mut clients = Vec::with_capacity(ordered.len());
+    for (info, order) in ordered {
+        clients.push(outcome(info, order, deadline).await);
+    }
+    Ok((status(&clients), Switches { channel: channel.to_owned(), clients }))
+}
+
+/// What a session was told: an answer will come, or has.
+type Ordered = Result<oneshot::Receiver<Outcome>, Outcome>;
+
+fn order(info: &Arc<Info>, source: Option<usize>) -> Ordered {
+    let desk = info.desk().ok_or(Outcome::NothingElse)?;
+    desk.order(source).ok_or(Outcome::Busy)
+}
+
+async fn outcome(info: &Info, ordered: Ordered, deadline: Instant) -> Switched {
+    let told = match ordered {
+        Ok(answer) => timeout_at(deadline, answer).await,
+        Err(known) => Ok(Ok(known)),
+    };
+    let from = info.source();
+    let (outcome, from, to) = match told {
+        Err(_) => ("unanswered", from, None),
+        Ok(Err(_)) => ("gone", from, None),
+        Ok(Ok(Outcome::Switched { from, to })) => ("switched", from, Some(to)),
+        Ok(Ok(Outcome::AlreadyThere)) => ("already_there", from, Some(from)),
+        Ok(Ok(Outcome::NothingElse)) => ("nothing_else", from, None),
+        Ok(Ok(Outcome::Busy)) => ("busy", from, None),
+        Ok(Ok(Outcome::Failed)) => ("failed", from, None),
+        Ok(Ok(Outcome::Lost)) => ("lost", from, None),
+    };
+    Switched { client_id: info.id, outcome, detail: detail(outcome), from, to }
+}
+
+/// The sentence for people.
+fn detail(outcome: &str) -> &'static str {
+    match outcome {
+        "switched" => "plays from the other source now",
+        "already_there" => "that source is the one it plays from",
+        "nothing_else" => "there is no other source to play it from",
+        "busy" => "it is going over to another source already",
+        "failed" => "no other source would play; it stays where it is",
+        "lost" => "its source died meanwhile and no other would play",
+        "gone" => "its client left meanwhile",
+        _ => "its client takes no bytes; it goes over when it does",
+    }
+}
+
+/// One status for all: what they have in common, or 207 where it is not the same for all of them.
+fn status(clients: &[Switched]) -> StatusCode {
+    let one = |outcome: &str| match outcome {
+        "switched" | "already_there" => StatusCode::OK,
+        "nothing_else" | "busy" => StatusCode::CONFLICT,
+        "gone" => StatusCode::GONE,
+        "unanswered" => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    let mut statuses = clients.iter().map(|client| one(client.outcome));
+    let first = statuses.next().unwrap_or(StatusCode::OK);
+    if statuses.all(|status| status == first) { first } else { StatusCode::MULTI_STATUS }
+}
+
+fn parse(body: &[u8]) -> Result<Wish, Refusal> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Wish::default());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!(
+            "the body is JSON such as {{\"client_id\": 7, \"source\": 1}}, or empty: {error}"
+        );
+        (StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+fn client_id(value: &Value) -> Result<u64, Refusal> {
+    let id = match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let detail = "client_id is a session's id, a number as in /api/v1/sessions";
+    id.ok_or_else(|| (StatusCode::BAD_REQUEST, detail.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_stands_in_the_path() {
+        let cases = [
+            ("/api/v1/channels/orf1/failover", Some("orf1")),
+            ("/streams/orf1/failover", Some("orf1")),
+            ("/streams//failover", None),
+            ("/streams/a/b/failover", None),
+            ("/streams/orf1", None),
+            ("/api/v1/channels/failover", None),
+        ];
+        for (path, channel) in cases {
+            assert_eq!(channel_in(path), channel, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_somebody_else_is_told_by_its_origin() {
+        let headers = |origin: &str| {
+            let origin = (ORIGIN, origin.parse().unwrap());
+            HeaderMap::from_iter([(HOST, "127.0.0.1:18080".parse().unwrap()), origin])
+        };
+        assert!(!is_foreign(&HeaderMap::new()));
+        assert!(!is_foreign(&headers("http://127.0.0.1:18080")));
+        assert!(is_foreign(&headers("http://evil.example")));
+        assert!(is_foreign(&headers("http://127.0.0.1:8000")));
+        assert!(is_foreign(&headers("null")));
+    }
+
+    #[test]
+    fn a_status_says_what_all_outcomes_have_in_common() {
+        let of = |outcomes: &[&'static str]| {
+            let clients = outcomes.iter().map(|outcome| Switched {
+                client_id: 1,
+                outcome,
+                detail: "",
+                from: 0,
+                to: None,
+            });
+            status(&clients.collect::<Vec<_>>()).as_u16()
+        };
+        assert_eq!(of(&["switched", "already_there"]), 200);
+        assert_eq!(of(&["failed", "lost"]), 502);
+        assert_eq!(of(&["nothing_else"]), 409);
+        assert_eq!(of(&["switched", "failed"]), 207);
+        assert_eq!(of(&["unanswered"]), 504);
+    }
+
+    #[test]
+    fn a_body_may_be_empty_and_says_what_is_wrong_with_it_otherwise() {
+        assert!(parse(b" \n").is_ok_and(|wish| wish.source.is_none()));
+        assert_eq!(parse(b"{\"source\": 1}").unwrap().source, Some(1));
+        assert!(parse(b"{\"sauce\": 1}").unwrap_err().1.contains("sauce"));
+        assert_eq!(client_id(&Value::from("12")), Ok(12));
+        assert_eq!(client_id(&Value::from(12)), Ok(12));
+        assert!(client_id(&Value::from(-1)).is_err());
+    }
+}

@@ -1,0 +1,430 @@
+//! What feeds the client of a live channel: the active upstream connection, a standby when one is
+//! wanted, and the join of the two. [`failover`](super::failover) decides; this performs it, in the
+//! client's own task, and tells what came of it.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::channel::health;
+use crate::delivery::desk::Desk;
+use crate::delivery::failover::Action;
+use crate::delivery::failover::Event;
+use crate::delivery::failover::Failover;
+use crate::delivery::failover::Generation;
+use crate::delivery::failover::Outcome;
+use crate::delivery::failover::Reason;
+use crate::delivery::line::Line;
+use crate::delivery::pipe::Cut;
+use crate::delivery::sessions::End;
+use crate::delivery::sessions::Session;
+use crate::delivery::silence::Silence;
+use crate::delivery::silence::Step;
+use crate::delivery::vital::Fault;
+use crate::delivery::vital::Vital;
+use crate::media::ts::join::Joiner;
+use crate::upstream;
+use standby::Candidate;
+use standby::Standby;
+
+mod rules;
+mod standby;
+
+pub(crate) use standby::Course;
+
+/// How long a source that still runs may take to finish what it has begun when it is left.
+const LEAVE_WITHIN: Duration = Duration::from_millis(200);
+
+/// How often in a row events may follow from one another before the client's task gives way.
+const EVENTS_MAX: usize = 256;
+
+/// Feeds one client.
+///
+/// Memory: what its connections hold, about 3 KiB for following the stream, and while a standby is
+/// listened to at most 4 MiB of its bytes.
+pub(crate) struct Feed {
+    course: Course,
+    machine: Failover,
+    active: Option<Active>,
+    standby: Option<Standby>,
+    /// Follows what the client is sent; `None` where bytes follow bytes.
+    joiner: Option<Box<Joiner>>,
+    vital: Vital,
+    silence: Silence,
+    /// A source that still runs is left as soon as it has finished what it has begun.
+    leaving: Option<Leaving>,
+    desk: Arc<Desk>,
+    /// Whom the desk wakes.
+    told: Option<Waker>,
+    /// Who waits for the outcome of a switch, and the next one's ticket.
+    orders: Vec<(u32, oneshot::Sender<Outcome>)>,
+    ticket: u32,
+    timer: Pin<Box<Sleep>>,
+    /// When the client was last given bytes.
+    given: Instant,
+    /// Bytes that are to be given next.
+    ready: Option<Bytes>,
+    /// Why the last active was left, and the word for it.
+    cause: (Reason, &'static str),
+    is_over: bool,
+}
+
+/// The connection that the client is fed from.
+struct Active {
+    generation: Generation,
+    source: usize,
+    line: Line,
+}
+
+struct Leaving {
+    reason: Reason,
+    deadline: Instant,
+    /// Nothing that it had begun is unfinished.
+    is_done: bool,
+}
+
+impl Feed {
+    /// Feeds from `line`, of the source with this index, until something better is found.
+    pub(crate) fn new(
+        course: Course,
+        source: usize,
+        line: Line,
+        desk: Arc<Desk>,
+        seed: u64,
+    ) -> Self {
+        let now = Instant::now();
+        let failover = &course.question.config.failover;
+        let may_hedge = course.channel.sources.len() > 1 && failover.rounds > 0;
+        let hedge = may_hedge.then_some(failover.hedge_after);
+        let silence = Silence::new(hedge, failover.stall_timeout);
+        let (places, rules) = rules::of(&course.channel, failover);
+        Self {
+            machine: Failover::with_active(places, rules, seed, source, now),
+            active: Some(Active { generation: 0, source, line }),
+            standby: None,
+            joiner: course.manner.map(|manner| Box::new(Joiner::new(manner))),
+            vital: Vital::new(failover.stall_timeout * 2, now),
+            silence,
+            leaving: None,
+            desk,
+            told: None,
+            orders: Vec::new(),
+            ticket: 0,
+            timer: Box::pin(sleep_until(now)),
+            given: now,
+            ready: None,
+            cause: (Reason::Ended, "ended"),
+            is_over: false,
+            course,
+        }
+    }
+
+    /// The next bytes for the client. The end comes when no source is left; it is a clean one where
+    /// the last source ended cleanly.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &mut Session,
+    ) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            if let Some(bytes) = self.ready.take() {
+                self.given = Instant::now();
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            if self.is_over {
+                return Poll::Ready(self.end(session));
+            }
+            if self.leaving.is_some() {
+                ready!(self.poll_leaving(cx, session));
+                continue;
+            }
+            self.poll_orders(cx, session);
+            self.poll_timer(cx, session);
+            self.poll_standby(cx, session);
+            if self.ready.is_some() || self.is_over || self.leaving.is_some() {
+                continue;
+            }
+            if let Poll::Ready(bytes) = self.poll_active(cx, session) {
+                self.ready = bytes;
+                continue;
+            }
+            ready!(self.poll_silence(cx, session));
+        }
+    }
+
+    /// Bytes of the active; `None` when it has died.
+    fn poll_active(&mut self, cx: &mut Context<'_>, session: &mut Session) -> Poll<Option<Bytes>> {
+        let Some(active) = &mut self.active else {
+            return Poll::Pending;
+        };
+        let read = match &mut self.joiner {
+            Some(joiner) if joiner.has_joined() => {
+                active.line.poll_rewritten(cx, |bytes, out| joiner.pass(bytes, out))
+            }
+            Some(joiner) => active.line.poll_next(cx, |bytes| joiner.watch(bytes)),
+            None => active.line.poll_next(cx, |_| {}),
+        };
+        let error = match ready!(read) {
+            Some(Ok(bytes)) => {
+                self.heard(session);
+                return Poll::Ready(Some(bytes));
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        self.died(error.as_ref(), session);
+        Poll::Ready(None)
+    }
+
+    /// The active has sent bytes.
+    fn heard(&mut self, session: &mut Session) {
+        let Some(active) = &self.active else { return };
+        let (generation, now) = (active.generation, active.line.last());
+        if let Some(said) = self.silence.heard(now) {
+            if let (Step::Stalled, Some(source)) = (said, self.course.source(active.source)) {
+                source.succeeded(now);
+            }
+            self.tell(Event::Heard(generation), session);
+        }
+        let Some(joiner) = &mut self.joiner else { return };
+        session.faults(joiner.take_errors());
+        let fault = self.vital.look(joiner.watcher(), now);
+        let reason = match fault {
+            // With no other source a stream without a picture is better than none.
+            _ if self.course.channel.sources.len() < 2 => return,
+            None => return,
+            Some(Fault::NullPackets) => Reason::NullPackets,
+            Some(Fault::FrozenClock) => Reason::FrozenClock,
+            Some(Fault::Scrambled) => Reason::Scrambled,
+        };
+        self.lost(reason, reason.word());
+        self.tell(Event::Doomed(generation, reason), session);
+    }
+
+    /// The active's connection has ended.
+    fn died(&mut self, error: Option<&upstream::Error>, session: &mut Session) {
+        let reason = match error {
+            None => Reason::Ended,
+            Some(upstream::Error::Short) => Reason::Short,
+            Some(_) => Reason::Broken,
+        };
+        self.lost(reason, error.map_or("ended", upstream::Error::outcome));
+        if let Some(active) = self.active.take() {
+            self.tell(Event::Died(active.generation, reason), session);
+        }
+    }
+
+    /// The active is no good any more: it is remembered of its source.
+    fn lost(&mut self, reason: Reason, word: &'static str) {
+        self.cause = (reason, word);
+        let source = self.active.as_ref().and_then(|active| self.course.source(active.source));
+        if let Some(source) = source {
+            let cooldown = self.course.question.config.failover.cooldown;
+            source.failed(Instant::now(), health::Kind::Ordinary, cooldown);
+        }
+    }
+
+    /// Nothing from the active now: has it been silent for long?
+    fn poll_silence(&mut self, cx: &mut Context<'_>, session: &mut Session) -> Poll<()> {
+        let Some(active) = &self.active else {
+            return Poll::Pending;
+        };
+        let generation = active.generation;
+        match ready!(self.silence.poll(cx, session.control())) {
+            Step::Quiet => self.tell(Event::Quiet(generation), session),
+            Step::Stalled => {
+                self.lost(Reason::Stalled, Reason::Stalled.word());
+                self.tell(Event::Doomed(generation, Reason::Stalled), session);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_orders(&mut self, cx: &mut Context<'_>, session: &mut Session) {
+        while let Some(order) = self.desk.take(cx, &mut self.told) {
+            self.ticket = self.ticket.wrapping_add(1);
+            self.orders.push((self.ticket, order.answer));
+            self.tell(Event::Switch { ticket: self.ticket, source: order.source }, session);
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, session: &mut Session) {
+        while let Some(deadline) = self.machine.deadline() {
+            if self.timer.deadline() != deadline {
+                self.timer.as_mut().reset(deadline);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.tell(Event::Timer, session);
+        }
+    }
+
+    fn poll_standby(&mut self, cx: &mut Context<'_>, session: &mut Session) {
+        while let Some(standby) = &mut self.standby {
+            let audition = || self.joiner.as_ref().map(|joiner| joiner.audition());
+            let Poll::Ready(event) = standby.poll(cx, &self.course, audition) else {
+                return;
+            };
+            if let Event::Usable(_) = event {
+                self.usable();
+            }
+            self.tell(event, session);
+            if self.leaving.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// The standby can be joined.
+    fn usable(&self) {
+        let Some(standby) = &self.standby else { return };
+        let Some(source) = self.course.source(standby.source) else { return };
+        self.course.delivery.succeeded(&self.course.channel, source);
+        self.course.delivery.metrics.upstream_usable(standby.began.elapsed());
+    }
+
+    /// Tells the machine, and does what it says, until nothing follows from it any more.
+    fn tell(&mut self, event: Event, session: &mut Session) {
+        let is_end = matches!(event, Event::Died(..) | Event::Doomed(_, Reason::Stalled));
+        if self.course.question.config.failover.rounds == 0 && is_end && self.standby.is_none() {
+            self.is_over = true;
+            return;
+        }
+        let now = Instant::now();
+        let mut events = VecDeque::from([event]);
+        let mut actions = Vec::new();
+        for _ in 0..EVENTS_MAX {
+            let Some(event) = events.pop_front() else { break };
+            let sources = &self.course.channel.sources;
+            let standing = |index: usize| {
+                sources.get(index).map_or(health::Standing::Cooling, |source| source.standing(now))
+            };
+            self.machine.on(now, event, standing, &mut actions);
+            events.extend(actions.drain(..).filter_map(|action| self.act(action, session)));
+        }
+        // Whoever takes the session's connection over takes the one that it has.
+        let active = self.active.as_ref().and_then(|active| active.line.lease());
+        let standby = || self.standby.as_ref().and_then(|standby| standby.lease.clone());
+        session.holds(active.or_else(standby));
+    }
+
+    /// Does one thing; some are answered at once.
+    fn act(&mut self, action: Action, session: &mut Session) -> Option<Event> {
+        match action {
+            Action::Acquire { generation, source } => {
+                let slot = self.course.source(source).and_then(crate::channel::Source::try_slot);
+                let Some(slot) = slot else {
+                    return Some(Event::NoSlot(generation));
+                };
+                self.standby = Some(Standby::with_slot(generation, source, slot));
+                return Some(Event::Slot(generation, source));
+            }
+            Action::AwaitSlot { generation, sources } => {
+                self.standby = Some(Standby::waiting(generation, sources, &self.course));
+            }
+            Action::Open { .. } => {
+                let is_last = !self.machine.has_another();
+                if let Some(standby) = &mut self.standby {
+                    standby.open(&self.course, is_last);
+                }
+            }
+            Action::Drop { generation } => {
+                self.standby.take_if(|standby| standby.generation == generation);
+                self.active.take_if(|active| active.generation == generation);
+            }
+            Action::Join { reason, .. } => self.join(reason, session),
+            Action::Answer { ticket, outcome } => {
+                let place = self.orders.iter().position(|(known, _)| *known == ticket);
+                let answer = place.map(|place| self.orders.swap_remove(place).1);
+                // Whoever asked may not wait any more.
+                answer.map(|answer| answer.send(outcome).ok());
+            }
+            Action::Exhausted => self.is_over = true,
+        }
+        None
+    }
+
+    /// Goes over to the standby: at once, or as soon as a source that still runs has finished the
+    /// pictures and sounds that it has begun, so that nothing half is decoded.
+    fn join(&mut self, reason: Reason, session: &mut Session) {
+        let is_running = self.active.is_some()
+            && !matches!(reason, Reason::Silent | Reason::Stalled)
+            && self.joiner.is_some();
+        if is_running {
+            let deadline = Instant::now() + LEAVE_WITHIN;
+            self.leaving = Some(Leaving { reason, deadline, is_done: false });
+        } else {
+            self.go_over(reason, session);
+        }
+    }
+
+    /// Lets the active finish, then goes over.
+    fn poll_leaving(&mut self, cx: &mut Context<'_>, session: &mut Session) -> Poll<()> {
+        let Some(leaving) = &mut self.leaving else {
+            return Poll::Ready(());
+        };
+        let mut is_done = leaving.is_done || leaving.deadline <= Instant::now();
+        if let (Some(active), Some(joiner), false) = (&mut self.active, &mut self.joiner, is_done) {
+            let finish = |bytes: &[u8], out: &mut Vec<u8>| is_done |= joiner.finish(bytes, out);
+            match active.line.poll_rewritten(cx, finish) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    leaving.is_done = is_done;
+                    self.ready = Some(bytes);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(_) => {}
+                Poll::Pending if is_done => {}
+                Poll::Pending => {
+                    // The standby goes on being listened to, and says nothing new.
+                    let standby = self.standby.as_mut();
+                    _ = standby.map(|standby| standby.poll(cx, &self.course, || None));
+                    if self.timer.deadline() != leaving.deadline {
+                        self.timer.as_mut().reset(leaving.deadline);
+                    }
+                    ready!(self.timer.as_mut().poll(cx));
+                }
+            }
+        }
+        let reason = leaving.reason;
+        self.leaving = None;
+        self.go_over(reason, session);
+        Poll::Ready(())
+    }
+
+    /// Goes over to the standby now.
+    fn go_over(&mut self, reason: Reason, session: &mut Session) {
+        let Some(standby) = self.standby.take() else { return };
+        let (generation, source) = (standby.generation, standby.source);
+        let Some(Candidate { line, audition, .. }) = standby.into_candidate() else { return };
+        let gap = self.given.elapsed();
+        if let (Some(joiner), Some(audition)) = (&mut self.joiner, audition) {
+            let mut joined = Vec::new();
+            joiner.join(audition, gap, &mut joined);
+            self.ready = Some(Bytes::from(joined)).filter(|joined| !joined.is_empty());
+        }
+        session.went_over(source, &line, reason, gap);
+        // Only now is the old one closed.
+        self.active = Some(Active { generation, source, line });
+        self.silence.restart();
+        let failover = &self.course.question.config.failover;
+        self.vital = Vital::new(failover.stall_timeout * 2, Instant::now());
+    }
+
+    fn end(&self, session: &mut Session) -> Option<Result<Bytes, Cut>> {
+        let (reason, word) = self.cause;
+        let (end, cut) = match reason {
+            Reason::Ended => (End::SourceEnded, None),
+            Reason::Stalled => (End::SourceStalled, Some(Cut::Stalled)),
+            _ => (End::SourceFailed(word), Some(Cut::Source)),
+        };
+        session.ended(end);
+        cut.map(Err)
+    }
+}
