@@ -11,6 +11,8 @@ use rustix::process::setrlimit;
 
 use crate::compare;
 use crate::compare::Wish;
+use crate::failover;
+use crate::failover::Start;
 use crate::process;
 use crate::proxies::Kind;
 use crate::proxies::naive;
@@ -33,6 +35,16 @@ usage: cargo run --release --example loadtest -- [COMMAND] [OPTION VALUE ..]
     --minutes N      how long (10)
     --clients N      how many (1000)
     --weir PATH      as above
+  failover         weir's clients lose their source again and again: reset, fin, silence, manual
+    --clients N      how many (200)
+    --rounds N       breaks of each kind for each client, one by one and all at once (3)
+    --only A,B       these kinds (all)
+    --proxies A,B    haproxy and nginx beside weir, or none (haproxy,nginx)
+    --start HOW      where a source begins: group, with its last picture group at once, or
+                     anywhere, in the middle of one, as a receiver does (group)
+    --decode N       recordings of each round that FFmpeg decodes in the end (20)
+    --weir PATH      as above
+    --out FOLDER     where failover.json goes (loadtest/results)
   zap [COUNT]      how soon the upstream connection closes after the client's, and what
                    the gateway adds to the first byte; COUNT zaps of each kind (200)
 
@@ -56,6 +68,7 @@ pub(crate) fn run() -> ExitCode {
         }
         None | Some("compare") => compare_with(arguments),
         Some("soak") => soak_with(arguments),
+        Some("failover") => failover_with(arguments),
         Some("zap") => zap_with(arguments.next()),
         // What this program starts itself as.
         Some("become") => become_with(arguments),
@@ -136,6 +149,38 @@ fn soak_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
     soak::run(&program, minutes, clients).map_err(Problem::Running)
 }
 
+fn failover_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut wish = failover::Wish {
+        clients: 200,
+        rounds: 3,
+        kinds: failover::Kind::ALL.to_vec(),
+        peers: vec![Kind::Haproxy, Kind::Nginx],
+        start: Start::Group,
+        decode: 20,
+        weir: PathBuf::new(),
+        out: PathBuf::from("loadtest/results"),
+    };
+    options(arguments, |option, value| {
+        match option {
+            "--clients" => wish.clients = number(option, value)?,
+            "--rounds" => wish.rounds = number(option, value)?,
+            "--only" => wish.kinds = names(value, break_kind)?,
+            "--proxies" if value == "none" => wish.peers.clear(),
+            "--proxies" => wish.peers = names(value, peer)?,
+            "--start" => wish.start = start(value)?,
+            "--decode" => wish.decode = number(option, value)?,
+            "--weir" => wish.weir = path(value)?,
+            "--out" => wish.out = PathBuf::from(value),
+            _ => return Err(Problem::Usage(format!("failover has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    if wish.weir.as_os_str().is_empty() {
+        wish.weir = weir::build().map_err(Problem::Running)?;
+    }
+    failover::run(&wish).map_err(Problem::Running)
+}
+
 /// Each option and its value.
 fn options(
     mut arguments: impl Iterator<Item = String>,
@@ -169,6 +214,23 @@ fn scenario(name: &str) -> Option<String> {
 
 fn proxy(name: &str) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+/// Peers of weir's that can be given a backup.
+fn peer(name: &str) -> Option<Kind> {
+    proxy(name).filter(|kind| matches!(kind, Kind::Haproxy | Kind::Nginx))
+}
+
+fn break_kind(name: &str) -> Option<failover::Kind> {
+    failover::Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+fn start(value: &str) -> Result<Start, Problem> {
+    match value {
+        "group" => Ok(Start::Group),
+        "anywhere" => Ok(Start::Anywhere),
+        _ => Err(Problem::Usage(format!("--start: {value:?} is neither group nor anywhere"))),
+    }
 }
 
 /// Two sockets for each client are in this program: as many files as it may have.

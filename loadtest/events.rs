@@ -69,6 +69,12 @@ impl Events {
         Ok(())
     }
 
+    /// Watches it no more.
+    pub(crate) fn remove(&self, socket: impl AsFd) -> io::Result<()> {
+        epoll::delete(&self.epoll, socket)?;
+        Ok(())
+    }
+
     /// Waits until something happens: the keys, and what.
     pub(crate) fn wait<'h>(
         &self,

@@ -21,6 +21,7 @@ mod cell;
 mod clock;
 mod compare;
 mod events;
+mod failover;
 mod goals;
 mod machine;
 mod origin;

@@ -108,21 +108,35 @@ impl Kind {
         std::fs::create_dir_all(folder).map_err(at_work)?;
         let listen = free_address().map_err(at_work)?;
         let arguments = self.arguments(folder, listen, origin).map_err(at_work)?;
-        let mut proxy = Proxy::start(program, &arguments, folder).map_err(at_work)?;
         let path = self.path(ask);
-        let started = Instant::now();
-        loop {
-            if answers(listen, &path).is_ok() {
-                return Ok((proxy, listen));
-            }
-            if let Some(last) = proxy.ended() {
-                return Err(format!("{} ended: {last}", self.name()));
-            }
-            if started.elapsed() > START {
-                return Err(format!("{} does not answer on {listen}", self.name()));
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let proxy = start(self.name(), program, &arguments, folder, listen, &path)?;
+        Ok((proxy, listen))
+    }
+}
+
+/// Starts a proxy and waits until it answers with a stream under `path`.
+pub(crate) fn start(
+    name: &str,
+    program: &Path,
+    arguments: &[OsString],
+    folder: &Path,
+    listen: SocketAddr,
+    path: &str,
+) -> Result<Proxy, String> {
+    let started = Instant::now();
+    let mut proxy =
+        Proxy::start(program, arguments, folder).map_err(|error| format!("{name}: {error}"))?;
+    loop {
+        if answers(listen, path).is_ok() {
+            return Ok(proxy);
         }
+        if let Some(last) = proxy.ended() {
+            return Err(format!("{name} ended: {last}"));
+        }
+        if started.elapsed() > START {
+            return Err(format!("{name} does not answer on {listen}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -105,7 +105,8 @@ pub(crate) fn goals(goals: &[Goal]) -> String {
     aligned(&lines, &[0, 1, 4])
 }
 
-fn aligned(lines: &[Vec<String>], left: &[usize]) -> String {
+/// Lines of cells as a Markdown table; the first line is its head, columns named in `left` stand left.
+pub(crate) fn aligned(lines: &[Vec<String>], left: &[usize]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let cell = |line: &Vec<String>, column| line.get(column).cloned().unwrap_or_default();
     let widths: Vec<usize> = (0..columns)
