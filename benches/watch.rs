@@ -1,5 +1,6 @@
-//! How much the watcher of passing packets costs: `cargo bench --bench watch`. Throughput is of
-//! stream bytes; divide 188 bytes by it for the time of a packet.
+//! How much it costs to follow passing packets, and to rewrite them after a join:
+//! `cargo bench --bench watch`. Throughput is of stream bytes; divide 188 bytes by it for the time
+//! of a packet.
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
@@ -13,6 +14,8 @@ use criterion::criterion_main;
 use weir::media::synth::Layout;
 use weir::media::synth::Scene;
 use weir::media::synth::Synth;
+use weir::media::ts::join::Joiner;
+use weir::media::ts::join::Manner;
 use weir::media::ts::packet::Header;
 use weir::media::ts::packet::LEN;
 use weir::media::ts::packet::Pcr;
@@ -26,7 +29,7 @@ const STREAM_LEN: usize = 256 << 10;
 /// cuts packets anywhere.
 const PIECE_LENS: [usize; 3] = [65_536, 1316, 1448];
 
-criterion_group!(benches, watch);
+criterion_group!(benches, watch, join);
 criterion_main!(benches);
 
 fn watch(criterion: &mut Criterion) {
@@ -47,6 +50,36 @@ fn watch(criterion: &mut Criterion) {
                 black_box(watcher.packets());
             });
         }
+    }
+    group.finish();
+}
+
+/// What a stream costs that may have to go on from another source: looked at before the first join,
+/// rewritten after it.
+fn join(criterion: &mut Criterion) {
+    let stream = synth();
+    let mut group = criterion.benchmark_group("join");
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group.throughput(Throughput::Bytes(stream.len().try_into().unwrap()));
+    for len in PIECE_LENS {
+        group.bench_function(BenchmarkId::new("watch", len), |bencher| {
+            let mut joiner = Joiner::new(Manner::Seamless);
+            bencher.iter(|| stream.chunks(len).for_each(|piece| joiner.watch(black_box(piece))));
+        });
+        group.bench_function(BenchmarkId::new("pass", len), |bencher| {
+            let mut out = Vec::with_capacity(2 * STREAM_LEN);
+            let mut joiner = Joiner::new(Manner::Seamless);
+            joiner.watch(&stream);
+            let mut audition = joiner.audition();
+            audition.push(&stream);
+            assert!(audition.is_ready());
+            joiner.join(audition, Duration::ZERO, &mut out);
+            bencher.iter(|| {
+                out.clear();
+                stream.chunks(len).for_each(|piece| joiner.pass(black_box(piece), &mut out));
+            });
+            black_box(out.len());
+        });
     }
     group.finish();
 }
