@@ -119,9 +119,10 @@ fn steps_are_those_of_a_clock_that_runs() {
 }
 
 proptest! {
+    // With the reorder below the clocks are less than 10 s apart: beyond that rule 5 lets PCR jump.
     #[test]
     fn the_rule_holds_for_any_times(
-        dts: u64, other: u64, lead in 0..900_000_u64, other_lead in 0..900_000_u64,
+        dts: u64, other: u64, lead in 0..800_000_u64, other_lead in 0..800_000_u64,
         reorder in 0..90_000_u64, other_reorder in 0..90_000_u64, gap in 0..20_000_u64,
     ) {
         let gap = Duration::from_millis(gap);
