@@ -10,6 +10,5 @@ pub mod source;
 
 pub use budget::{Budget, Lease, Slot};
 pub use catalog::{Catalog, Catalogs, Channel, Receiver};
-pub use health::{Health, Standing};
 pub use kind::Kind;
 pub use source::Source;

@@ -14,6 +14,7 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Join;
 use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Question;
 use crate::delivery::feed::Course;
 use crate::delivery::feed::Feed;
 use crate::delivery::line::Line;
@@ -42,6 +43,7 @@ mod feed;
 pub mod held;
 mod line;
 mod live;
+mod loss;
 pub mod pipe;
 pub mod playlist;
 mod reading;
@@ -187,17 +189,16 @@ impl Delivery {
         let course = Course {
             delivery: self.clone(),
             channel: Arc::clone(channel),
-            question: live::question(&wish),
+            question: Question::of(&wish),
             container: opened.container,
             control: Arc::clone(&wish.control),
             way: if manner.is_some() { Way::Watched } else { self.way() },
-            manner,
         };
         let (source, desk) = (opened.source, Arc::new(Desk::default()));
         let line = Line::new(opened.answer.body, opened.slot, course.way, &wish.control);
         let session =
             self.session(channel, wish, source, &line, Some(Arc::clone(&desk)), Piece::Whole);
-        let feed = Feed::new(course, source, line, desk, session.info().id);
+        let feed = Feed::new(course, manner, (source, line), desk, session.info().id);
         SessionBody::new(Carriage::Live(Box::new(feed)), session)
     }
 
@@ -247,7 +248,7 @@ impl Delivery {
             place: wish.place,
             cut: self.cut.clone(),
             way: line.way(),
-            is_news: piece == Piece::Whole,
+            is_whole: piece == Piece::Whole,
         });
         control.end_with(session.leave().clone());
         session

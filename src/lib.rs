@@ -29,6 +29,11 @@
 //! own task, when hyper asks for bytes or something wakes it. The body of a file is a
 //! `delivery::reading`, which fetches the rest of the same file instead (`delivery::resume`).
 //!
+//! What the machine is told comes of `delivery::silence` (nothing came although the client was ready)
+//! and `delivery::vital` (what came is no television), and which source is next depends on
+//! `channel::health`, how each has fared with all sessions. Where the slot that a first opening needs
+//! is held for the same `delivery::viewer`, that session ends and hands it over.
+//!
 //! # Life of a byte
 //! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
 //! (`upstream::body::into_raw`). From then on, above hyper: `flow::passage` (asked by

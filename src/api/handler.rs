@@ -8,8 +8,7 @@ use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
@@ -41,9 +40,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers the admin listener.
 #[derive(Clone)]
-pub struct Api(Arc<Fields>);
+pub struct Api(Arc<Parts>);
 
-struct Fields {
+struct Parts {
     catalogs: Arc<Catalogs>,
     sessions: Sessions,
     metrics: Arc<Metrics>,
@@ -65,7 +64,7 @@ impl Api {
         lanes: Lanes,
     ) -> Self {
         let started = Instant::now();
-        Self(Arc::new(Fields { catalogs, sessions, metrics, readiness, lanes, started }))
+        Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, lanes, started }))
     }
 
     /// Whether a path is the admin listener's, where one address answers both.
@@ -209,7 +208,7 @@ impl Handler for Api {
 
 /// A page in the administrator's browser must not reach a loopback listener under a name of its
 /// own (DNS rebinding): without a token, only addresses and `localhost` are known.
-fn host_is_known(request: &Parts, config: &Config) -> bool {
+fn host_is_known(request: &request::Parts, config: &Config) -> bool {
     if config.access.admin_token.is_some() {
         return true;
     }
@@ -228,7 +227,7 @@ fn host_is_known(request: &Parts, config: &Config) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn token_fits(request: &Parts, config: &Config) -> bool {
+fn token_fits(request: &request::Parts, config: &Config) -> bool {
     let Some(known) = &config.access.admin_token else {
         return true;
     };

@@ -83,11 +83,13 @@ pub(super) async fn switch(
     }
     let ordered: Vec<_> = running.iter().map(|info| (info, order(info, wish.source))).collect();
     let deadline = Instant::now() + PATIENCE;
-    let mut clients = Vec::with_capacity(ordered.len());
-    for (info, order) in ordered {
-        clients.push(outcome(info, order, deadline).await);
+    let (mut clients, mut statuses) = (Vec::new(), Vec::new());
+    for (info, ordered) in ordered {
+        let (client, status) = switched(info, ordered, deadline).await;
+        clients.push(client);
+        statuses.push(status);
     }
-    Ok((status(&clients), Switches { channel: channel.to_owned(), clients }))
+    Ok((common(&statuses), Switches { channel: channel.to_owned(), clients }))
 }
 
 /// What a session was told: an answer will come, or has.
@@ -98,51 +100,74 @@ fn order(info: &Arc<Info>, source: Option<usize>) -> Ordered {
     desk.order(source).ok_or(Outcome::Busy)
 }
 
-async fn outcome(info: &Info, ordered: Ordered, deadline: Instant) -> Switched {
-    let told = match ordered {
-        Ok(answer) => timeout_at(deadline, answer).await,
-        Err(known) => Ok(Ok(known)),
-    };
-    let from = info.source();
-    let (outcome, from, to) = match told {
-        Err(_) => ("unanswered", from, None),
-        Ok(Err(_)) => ("gone", from, None),
-        Ok(Ok(Outcome::Switched { from, to })) => ("switched", from, Some(to)),
-        Ok(Ok(Outcome::AlreadyThere)) => ("already_there", from, Some(from)),
-        Ok(Ok(Outcome::NothingElse)) => ("nothing_else", from, None),
-        Ok(Ok(Outcome::Busy)) => ("busy", from, None),
-        Ok(Ok(Outcome::Failed)) => ("failed", from, None),
-        Ok(Ok(Outcome::Lost)) => ("lost", from, None),
-    };
-    Switched { client_id: info.id, outcome, detail: detail(outcome), from, to }
+/// What came of an order.
+#[derive(Clone, Copy, Debug)]
+enum Reply {
+    Told(Outcome),
+    /// The session ended first.
+    Gone,
+    /// The deadline came first.
+    Unanswered,
 }
 
-/// The sentence for people.
-fn detail(outcome: &str) -> &'static str {
-    match outcome {
-        "switched" => "plays from the other source now",
-        "already_there" => "that source is the one it plays from",
-        "nothing_else" => "there is no other source to play it from",
-        "busy" => "it is going over to another source already",
-        "failed" => "no other source would play; it stays where it is",
-        "lost" => "its source died meanwhile and no other would play",
-        "gone" => "its client left meanwhile",
-        _ => "its client takes no bytes; it goes over when it does",
+impl Reply {
+    /// The word for it, the sentence for people, and the status if it is all there is.
+    fn says(self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::Told(Outcome::Switched { .. }) => {
+                ("switched", "plays from the other source now", StatusCode::OK)
+            }
+            Self::Told(Outcome::AlreadyThere) => {
+                ("already_there", "that source is the one it plays from", StatusCode::OK)
+            }
+            Self::Told(Outcome::NothingElse) => {
+                ("nothing_else", "there is no other source to play it from", StatusCode::CONFLICT)
+            }
+            Self::Told(Outcome::Busy) => {
+                ("busy", "it is going over to another source already", StatusCode::CONFLICT)
+            }
+            Self::Told(Outcome::Failed) => {
+                let detail = "no other source would play; it stays where it is";
+                ("failed", detail, StatusCode::BAD_GATEWAY)
+            }
+            Self::Told(Outcome::Lost) => {
+                let detail = "its source died meanwhile and no other would play";
+                ("lost", detail, StatusCode::BAD_GATEWAY)
+            }
+            Self::Gone => ("gone", "its client left meanwhile", StatusCode::GONE),
+            Self::Unanswered => {
+                let detail = "its client takes no bytes; it goes over when it does";
+                ("unanswered", detail, StatusCode::GATEWAY_TIMEOUT)
+            }
+        }
     }
 }
 
-/// One status for all: what they have in common, or 207 where it is not the same for all of them.
-fn status(clients: &[Switched]) -> StatusCode {
-    let one = |outcome: &str| match outcome {
-        "switched" | "already_there" => StatusCode::OK,
-        "nothing_else" | "busy" => StatusCode::CONFLICT,
-        "gone" => StatusCode::GONE,
-        "unanswered" => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::BAD_GATEWAY,
+async fn switched(info: &Info, ordered: Ordered, deadline: Instant) -> (Switched, StatusCode) {
+    let reply = match ordered {
+        Ok(answer) => match timeout_at(deadline, answer).await {
+            Ok(Ok(outcome)) => Reply::Told(outcome),
+            Ok(Err(_)) => Reply::Gone,
+            Err(_) => Reply::Unanswered,
+        },
+        Err(known) => Reply::Told(known),
     };
-    let mut statuses = clients.iter().map(|client| one(client.outcome));
-    let first = statuses.next().unwrap_or(StatusCode::OK);
-    if statuses.all(|status| status == first) { first } else { StatusCode::MULTI_STATUS }
+    let source = info.source();
+    let (from, to) = match reply {
+        Reply::Told(Outcome::Switched { from, to }) => (from, Some(to)),
+        Reply::Told(Outcome::AlreadyThere) => (source, Some(source)),
+        _ => (source, None),
+    };
+    let (outcome, detail, status) = reply.says();
+    (Switched { client_id: info.id, outcome, detail, from, to }, status)
+}
+
+/// One status for all: what they have in common, or 207 where it is not the same for all of them.
+fn common(statuses: &[StatusCode]) -> StatusCode {
+    let Some((&first, others)) = statuses.split_first() else {
+        return StatusCode::OK;
+    };
+    if others.iter().all(|other| *other == first) { first } else { StatusCode::MULTI_STATUS }
 }
 
 fn parse(body: &[u8]) -> Result<Wish, Refusal> {
@@ -201,15 +226,19 @@ mod tests {
 
     #[test]
     fn a_status_says_what_all_outcomes_have_in_common() {
+        let told = [
+            Outcome::Switched { from: 0, to: 1 },
+            Outcome::AlreadyThere,
+            Outcome::NothingElse,
+            Outcome::Busy,
+            Outcome::Failed,
+            Outcome::Lost,
+        ];
+        let replies = told.map(Reply::Told).into_iter().chain([Reply::Gone, Reply::Unanswered]);
+        let said: Vec<_> = replies.map(Reply::says).collect();
+        let status_of = |word: &&str| said.iter().find(|said| said.0 == *word).unwrap().2;
         let of = |outcomes: &[&'static str]| {
-            let clients = outcomes.iter().map(|outcome| Switched {
-                client_id: 1,
-                outcome,
-                detail: "",
-                from: 0,
-                to: None,
-            });
-            status(&clients.collect::<Vec<_>>()).as_u16()
+            common(&outcomes.iter().map(status_of).collect::<Vec<_>>()).as_u16()
         };
         assert_eq!(of(&["switched", "already_there"]), 200);
         assert_eq!(of(&["failed", "lost"]), 502);

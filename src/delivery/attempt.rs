@@ -22,6 +22,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Viewer;
+use crate::delivery::Wish;
 use crate::media::sniff::Container;
 use crate::media::sniff::SNIFF_MAX;
 use crate::media::sniff::Verdict;
@@ -62,6 +63,20 @@ pub(crate) struct Question {
     pub(crate) patience: Patience,
     /// Whose other session may have to give its connection up for this; `None`: nobody's.
     pub(crate) viewer: Option<Viewer>,
+}
+
+impl Question {
+    /// What a live source is asked for this client; other questions change what is different in them.
+    pub(crate) fn of(wish: &Wish) -> Self {
+        Self {
+            want: Want::Live,
+            method: Method::GET,
+            fields: HeaderMap::new(),
+            config: Arc::clone(&wish.config),
+            patience: Patience::of(&wish.config),
+            viewer: Some(wish.viewer.clone()),
+        }
+    }
 }
 
 /// How long an attempt may take.

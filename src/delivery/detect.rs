@@ -16,7 +16,6 @@ use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
-use crate::delivery::live;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -27,7 +26,7 @@ impl Delivery {
         channel: &Arc<Channel>,
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
-        let question = Question { want: Want::Anything, ..live::question(&wish) };
+        let question = Question { want: Want::Anything, ..Question::of(&wish) };
         let opened = self.first_source(channel, &question).await?;
         let kind = kind_of(&opened);
         channel.learn(kind);

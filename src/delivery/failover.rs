@@ -19,6 +19,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use pace::{PAUSE, pause_after};
 pub use terms::Outcome;
 pub(crate) use terms::{Action, Event, Generation, Phase, Place, Reason, Rules, Status};
 

@@ -21,15 +21,14 @@ use crate::delivery::failover::Generation;
 use crate::delivery::failover::Outcome;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
+use crate::delivery::loss::Loss;
 use crate::delivery::pipe::Cut;
-use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
 use crate::delivery::silence::Step;
-use crate::delivery::vital::Fault;
 use crate::delivery::vital::Vital;
 use crate::media::ts::join::Joiner;
-use crate::upstream;
+use crate::media::ts::join::Manner;
 use standby::Candidate;
 use standby::Standby;
 
@@ -55,7 +54,9 @@ pub(crate) struct Feed {
     standby: Option<Standby>,
     /// Follows what the client is sent; `None` where bytes follow bytes.
     joiner: Option<Box<Joiner>>,
-    vital: Vital,
+    /// `None` where bytes follow bytes, and where there is no other source: a stream without a picture
+    /// is better than none.
+    vital: Option<Vital>,
     silence: Silence,
     /// A source that still runs is left as soon as it has finished what it has begun.
     leaving: Option<Leaving>,
@@ -70,8 +71,8 @@ pub(crate) struct Feed {
     given: Instant,
     /// Bytes that are to be given next.
     ready: Option<Bytes>,
-    /// Why the last active was left, and the word for it.
-    cause: (Reason, &'static str),
+    /// Why the last active was left.
+    loss: Loss,
     is_over: bool,
 }
 
@@ -90,26 +91,29 @@ struct Leaving {
 }
 
 impl Feed {
-    /// Feeds from `line`, of the source with this index, until something better is found.
+    /// Feeds from `line`, of the source with this index, until something better is found. `manner` is
+    /// how sources are joined; `None`: bytes follow bytes.
     pub(crate) fn new(
         course: Course,
-        source: usize,
-        line: Line,
+        manner: Option<Manner>,
+        (source, line): (usize, Line),
         desk: Arc<Desk>,
         seed: u64,
     ) -> Self {
         let now = Instant::now();
         let failover = &course.question.config.failover;
-        let may_hedge = course.channel.sources.len() > 1 && failover.rounds > 0;
-        let hedge = may_hedge.then_some(failover.hedge_after);
+        let has_others = course.channel.sources.len() > 1;
+        let hedge = (has_others && failover.rounds > 0).then_some(failover.hedge_after);
         let silence = Silence::new(hedge, failover.stall_timeout);
+        let vital =
+            (has_others && manner.is_some()).then(|| Vital::new(failover.stall_timeout * 2, now));
         let (places, rules) = rules::of(&course.channel, failover);
         Self {
             machine: Failover::with_active(places, rules, seed, source, now),
             active: Some(Active { generation: 0, source, line }),
             standby: None,
-            joiner: course.manner.map(|manner| Box::new(Joiner::new(manner))),
-            vital: Vital::new(failover.stall_timeout * 2, now),
+            joiner: manner.map(|manner| Box::new(Joiner::new(manner))),
+            vital,
             silence,
             leaving: None,
             desk,
@@ -119,7 +123,7 @@ impl Feed {
             timer: Box::pin(sleep_until(now)),
             given: now,
             ready: None,
-            cause: (Reason::Ended, "ended"),
+            loss: Reason::Ended.into(),
             is_over: false,
             course,
         }
@@ -138,7 +142,7 @@ impl Feed {
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if self.is_over {
-                return Poll::Ready(self.end(session));
+                return Poll::Ready(self.loss.end(session).map(Err));
             }
             if self.leaving.is_some() {
                 ready!(self.poll_leaving(cx, session));
@@ -170,15 +174,18 @@ impl Feed {
             Some(joiner) => active.line.poll_next(cx, |bytes| joiner.watch(bytes)),
             None => active.line.poll_next(cx, |_| {}),
         };
-        let error = match ready!(read) {
+        let loss = match ready!(read) {
             Some(Ok(bytes)) => {
                 self.heard(session);
                 return Poll::Ready(Some(bytes));
             }
-            Some(Err(error)) => Some(error),
-            None => None,
+            Some(Err(error)) => Loss::from(&error),
+            None => Reason::Ended.into(),
         };
-        self.died(error.as_ref(), session);
+        self.lost(loss);
+        if let Some(active) = self.active.take() {
+            self.tell(Event::Died(active.generation, loss.reason()), session);
+        }
         Poll::Ready(None)
     }
 
@@ -194,35 +201,16 @@ impl Feed {
         }
         let Some(joiner) = &mut self.joiner else { return };
         session.faults(joiner.take_errors());
-        let fault = self.vital.look(joiner.watcher(), now);
-        let reason = match fault {
-            // With no other source a stream without a picture is better than none.
-            _ if self.course.channel.sources.len() < 2 => return,
-            None => return,
-            Some(Fault::NullPackets) => Reason::NullPackets,
-            Some(Fault::FrozenClock) => Reason::FrozenClock,
-            Some(Fault::Scrambled) => Reason::Scrambled,
-        };
-        self.lost(reason, reason.word());
-        self.tell(Event::Doomed(generation, reason), session);
-    }
-
-    /// The active's connection has ended.
-    fn died(&mut self, error: Option<&upstream::Error>, session: &mut Session) {
-        let reason = match error {
-            None => Reason::Ended,
-            Some(upstream::Error::Short) => Reason::Short,
-            Some(_) => Reason::Broken,
-        };
-        self.lost(reason, error.map_or("ended", upstream::Error::outcome));
-        if let Some(active) = self.active.take() {
-            self.tell(Event::Died(active.generation, reason), session);
+        let fault = self.vital.as_mut().and_then(|vital| vital.look(joiner.watcher(), now));
+        if let Some(reason) = fault {
+            self.lost(reason.into());
+            self.tell(Event::Doomed(generation, reason), session);
         }
     }
 
     /// The active is no good any more: it is remembered of its source.
-    fn lost(&mut self, reason: Reason, word: &'static str) {
-        self.cause = (reason, word);
+    fn lost(&mut self, loss: Loss) {
+        self.loss = loss;
         let source = self.active.as_ref().and_then(|active| self.course.source(active.source));
         if let Some(source) = source {
             let cooldown = self.course.question.config.failover.cooldown;
@@ -239,7 +227,7 @@ impl Feed {
         match ready!(self.silence.poll(cx, session.control())) {
             Step::Quiet => self.tell(Event::Quiet(generation), session),
             Step::Stalled => {
-                self.lost(Reason::Stalled, Reason::Stalled.word());
+                self.lost(Reason::Stalled.into());
                 self.tell(Event::Doomed(generation, Reason::Stalled), session);
             }
         }
@@ -256,10 +244,7 @@ impl Feed {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, session: &mut Session) {
         while let Some(deadline) = self.machine.deadline() {
-            if self.timer.deadline() != deadline {
-                self.timer.as_mut().reset(deadline);
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if poll_until(&mut self.timer, deadline, cx).is_pending() {
                 return;
             }
             self.tell(Event::Timer, session);
@@ -385,10 +370,7 @@ impl Feed {
                     // The standby goes on being listened to, and says nothing new.
                     let standby = self.standby.as_mut();
                     _ = standby.map(|standby| standby.poll(cx, &self.course, || None));
-                    if self.timer.deadline() != leaving.deadline {
-                        self.timer.as_mut().reset(leaving.deadline);
-                    }
-                    ready!(self.timer.as_mut().poll(cx));
+                    ready!(poll_until(&mut self.timer, leaving.deadline, cx));
                 }
             }
         }
@@ -413,18 +395,16 @@ impl Feed {
         // Only now is the old one closed.
         self.active = Some(Active { generation, source, line });
         self.silence.restart();
-        let failover = &self.course.question.config.failover;
-        self.vital = Vital::new(failover.stall_timeout * 2, Instant::now());
+        if let Some(vital) = &mut self.vital {
+            vital.restart(Instant::now());
+        }
     }
+}
 
-    fn end(&self, session: &mut Session) -> Option<Result<Bytes, Cut>> {
-        let (reason, word) = self.cause;
-        let (end, cut) = match reason {
-            Reason::Ended => (End::SourceEnded, None),
-            Reason::Stalled => (End::SourceStalled, Some(Cut::Stalled)),
-            _ => (End::SourceFailed(word), Some(Cut::Source)),
-        };
-        session.ended(end);
-        cut.map(Err)
+/// Ready once `deadline` has passed; the timer is only touched where it has another one.
+fn poll_until(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
     }
+    timer.as_mut().poll(cx)
 }

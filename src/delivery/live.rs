@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response};
 use http_body_util::Either;
 
 use crate::channel::Channel;
@@ -13,9 +13,7 @@ use crate::delivery::Error;
 use crate::delivery::Held;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
-use crate::delivery::attempt::Patience;
 use crate::delivery::attempt::Question;
-use crate::delivery::attempt::Want;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -33,7 +31,7 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return Ok(head(MPEG_TS, Either::Left(Held::empty())));
         }
-        let opened = self.first_source(channel, &question(&wish)).await?;
+        let opened = self.first_source(channel, &Question::of(&wish)).await?;
         Ok(self.stream(channel, wish, opened))
     }
 
@@ -62,18 +60,6 @@ impl Delivery {
             response.headers_mut().insert(CONTENT_ENCODING, coding);
         }
         response
-    }
-}
-
-/// What a live source is asked.
-pub(super) fn question(wish: &Wish) -> Question {
-    Question {
-        want: Want::Live,
-        method: Method::GET,
-        fields: HeaderMap::new(),
-        patience: Patience::of(&wish.config),
-        config: Arc::clone(&wish.config),
-        viewer: Some(wish.viewer.clone()),
     }
 }
 

@@ -22,7 +22,6 @@ use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
-use crate::delivery::live;
 use crate::delivery::seal::Behind;
 use crate::delivery::seal::Sealed;
 use crate::media::m3u8;
@@ -59,7 +58,7 @@ impl Delivery {
         wish: Wish,
         viewer: Option<Viewer>,
     ) -> Result<Response<Body>, Error> {
-        let question = Question { want: Want::Playlist, viewer, ..live::question(&wish) };
+        let question = Question { want: Want::Playlist, viewer, ..Question::of(&wish) };
         let opened = self.first_source(channel, &question).await?;
         let text = self.rewritten(&channel.id, &opened, &wish)?;
         Ok(playlist_answer(text, wish))

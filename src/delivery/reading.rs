@@ -17,8 +17,10 @@ use crate::channel::Source;
 use crate::delivery::Delivery;
 use crate::delivery::Failure;
 use crate::delivery::attempt::Question;
+use crate::delivery::failover;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
+use crate::delivery::loss::Loss;
 use crate::delivery::pipe::Cut;
 use crate::delivery::resume::Original;
 use crate::delivery::sessions::End;
@@ -26,9 +28,6 @@ use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
 use crate::flow::Control;
 use crate::upstream;
-
-/// The pause before the second time through the sources; it doubles each time.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a body promises, and with that what its end means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +64,8 @@ pub(crate) struct Reading {
     silence: Silence,
     /// `None`: a break is the end.
     rest: Option<Rest>,
-    /// The search for another connection, why there is one, and the word for that.
-    search: Option<(Search, Reason, &'static str)>,
+    /// The search for another connection, and why there is one.
+    search: Option<(Search, Loss)>,
 }
 
 type Search = Pin<Box<dyn Future<Output = Option<(usize, Line)>> + Send>>;
@@ -112,41 +111,41 @@ impl Reading {
         session: &mut Session,
     ) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
-            if let Some((search, reason, word)) = &mut self.search {
+            if let Some((search, loss)) = &mut self.search {
                 let found = ready!(search.as_mut().poll(cx));
-                let (reason, word) = (*reason, *word);
+                let loss = *loss;
                 self.search = None;
                 match found {
-                    Some((source, line)) => self.go_on(source, line, reason, session),
-                    None => return Poll::Ready(Some(Err(give_up(reason, word, session)))),
+                    Some((source, line)) => self.go_on(source, line, loss.reason(), session),
+                    None => return Poll::Ready(loss.end(session).map(Err)),
                 }
             }
             let Some(line) = &mut self.line else {
                 return Poll::Ready(None);
             };
-            let (reason, word) = match line.poll_next(cx, |_| {}) {
+            let loss = match line.poll_next(cx, |_| {}) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.take(bytes.len(), session);
                     return Poll::Ready(Some(Ok(bytes)));
                 }
-                Poll::Ready(Some(Err(error))) => broken(&error),
+                Poll::Ready(Some(Err(error))) => Loss::from(&error),
                 Poll::Ready(None) if self.is_complete() => {
                     session.ended(End::Complete);
                     return Poll::Ready(None);
                 }
-                Poll::Ready(None) => broken(&upstream::Error::Short),
+                Poll::Ready(None) => Loss::from(&upstream::Error::Short),
                 Poll::Pending => {
                     ready!(self.silence.poll(cx, session.control()));
-                    (Reason::Stalled, Reason::Stalled.word())
+                    Reason::Stalled.into()
                 }
             };
             // Closed first: its slot may be the only one there is.
             self.line = None;
             let Some(rest) = &self.rest else {
-                return Poll::Ready(Some(Err(give_up(reason, word, session))));
+                return Poll::Ready(loss.end(session).map(Err));
             };
             let search = Box::pin(rest.clone().search(self.source, self.passed));
-            self.search = Some((search, reason, word));
+            self.search = Some((search, loss));
         }
     }
 
@@ -177,24 +176,6 @@ impl Reading {
     }
 }
 
-/// What a break while the body is read is called.
-fn broken(error: &upstream::Error) -> (Reason, &'static str) {
-    let reason = match error {
-        upstream::Error::Short => Reason::Short,
-        _ => Reason::Broken,
-    };
-    (reason, error.outcome())
-}
-
-fn give_up(reason: Reason, word: &'static str, session: &mut Session) -> Cut {
-    let (end, cut) = match reason {
-        Reason::Stalled => (End::SourceStalled, Cut::Stalled),
-        _ => (End::SourceFailed(word), Cut::Source),
-    };
-    session.ended(end);
-    cut
-}
-
 impl Rest {
     /// Opens what is left after `passed` bytes: from the source that broke, then from those after it,
     /// `failover.rounds` times. A source that has another file is not asked again.
@@ -206,7 +187,7 @@ impl Rest {
         let mut left: Vec<_> = from.iter().chain(before).collect();
         for round in 0..self.question.config.failover.rounds {
             if round > 0 {
-                sleep(PAUSE.saturating_mul(1 << round.min(4)) / 2).await;
+                sleep(failover::pause_after(round, failover::PAUSE)).await;
             }
             let mut again = Vec::new();
             for source in left {
@@ -241,9 +222,6 @@ impl Rest {
     }
 
     async fn slot(&self, source: &Source) -> Result<Slot, Failure> {
-        if let Some(slot) = source.try_slot() {
-            return Ok(slot);
-        }
         let freed = timeout(self.question.config.failover.slot_wait, source.slot()).await;
         freed.map_err(|_| Failure::NoSlot(source.connections_max()))
     }

@@ -100,7 +100,8 @@ pub struct Info {
     counted: AtomicU64,
     /// Who asked.
     viewer: Viewer,
-    /// Whether its connection may go to another request of its viewer: not a segment's.
+    /// Whether it is a stream or a film, and not one of many segments: then its begin and end are lines
+    /// for everybody, and its connection may go to another request of its viewer.
     is_whole: bool,
     /// The slot of the connection that is being played. Guards one word; written by the session.
     lease: Mutex<Option<Arc<Lease>>>,
@@ -160,8 +161,8 @@ pub(crate) struct Opening {
     pub(crate) cut: Notice,
     /// How its bytes move, for logs and the API.
     pub(crate) way: &'static str,
-    /// Whether its begin and end are lines for everybody, or for who debugs.
-    pub(crate) is_news: bool,
+    /// Whether it is a stream or a film, and not one of many segments.
+    pub(crate) is_whole: bool,
 }
 
 /// One running session. Dropping it ends it: it leaves the list, frees its place, and says in one
@@ -173,7 +174,6 @@ pub(crate) struct Session {
     end: Option<End>,
     control: Arc<Control>,
     cut: Notice,
-    is_news: bool,
     _place: Box<dyn std::any::Any + Send + Sync>,
     _counted: Presence,
 }
@@ -247,7 +247,7 @@ impl Sessions {
             bytes: AtomicU64::new(0),
             counted: AtomicU64::new(0),
             viewer: opening.viewer,
-            is_whole: opening.is_news,
+            is_whole: opening.is_whole,
             lease: Mutex::new(opening.slot),
             leave: channel.retired.child(),
             desk: opening.desk,
@@ -260,7 +260,7 @@ impl Sessions {
         self.metrics.first_byte(first);
         let (source, client, first_byte_ms) = (opening.source, opening.client, millis(first));
         let way = opening.way;
-        if opening.is_news {
+        if opening.is_whole {
             tracing::info!(channel = %channel.id, session = id, source, %client, way, first_byte_ms, "session begins");
         } else {
             tracing::debug!(channel = %channel.id, session = id, source, %client, way, first_byte_ms, "session begins");
@@ -271,7 +271,6 @@ impl Sessions {
             end: None,
             control: opening.control,
             cut: opening.cut,
-            is_news: opening.is_news,
             _place: opening.place,
             _counted: Presence::enter(self.metrics.sessions(&channel.id)),
         }
@@ -384,7 +383,7 @@ impl Drop for Session {
                 %channel, session, source, %client, bytes, seconds, side, end = word,
                 "session ends: the source went silent"
             ),
-            _ if !self.is_news => tracing::debug!(
+            _ if !info.is_whole => tracing::debug!(
                 %channel, session, source, %client, bytes, seconds, side, end = word,
                 "session ends"
             ),

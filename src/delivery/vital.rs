@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::delivery::failover::Reason;
 use crate::media::ts::watch::Watcher;
 
 /// How often a stream is looked at, at most.
@@ -12,17 +13,6 @@ const INTERVAL: Duration = Duration::from_millis(250);
 
 /// A stream of which this part is scrambled is scrambled: its tables always are clear.
 const SCRAMBLED_PERCENT: u64 = 80;
-
-/// What is wrong with a stream that flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Nothing but null packets.
-    NullPackets,
-    /// Packets come, and the clock reference in them stays the same.
-    FrozenClock,
-    /// Nearly every packet is scrambled.
-    Scrambled,
-}
 
 /// Looks at one stream from time to time. A fault counts once it has been there at every look for
 /// so long as is asked; a stream that is silent or whose client pauses is not looked at.
@@ -32,7 +22,7 @@ pub(crate) struct Vital {
     looked: Instant,
     seen: Seen,
     /// The fault at the last look, and how long it has been there.
-    fault: Option<(Fault, Duration)>,
+    fault: Option<(Reason, Duration)>,
 }
 
 /// What had passed at a look.
@@ -55,7 +45,7 @@ impl Seen {
     }
 
     /// What was wrong with all that has passed since `last`.
-    fn fault_since(self, last: Self, has_clock: bool) -> Option<Fault> {
+    fn fault_since(self, last: Self, has_clock: bool) -> Option<Reason> {
         let packets = self.packets - last.packets;
         let payload = self.payload - last.payload;
         let scrambled = self.scrambled - last.scrambled;
@@ -63,12 +53,12 @@ impl Seen {
             return None;
         }
         if payload == 0 {
-            return Some(Fault::NullPackets);
+            return Some(Reason::NullPackets);
         }
         if scrambled * 100 >= payload * SCRAMBLED_PERCENT {
-            return Some(Fault::Scrambled);
+            return Some(Reason::Scrambled);
         }
-        (has_clock && self.pcr_changes == last.pcr_changes).then_some(Fault::FrozenClock)
+        (has_clock && self.pcr_changes == last.pcr_changes).then_some(Reason::FrozenClock)
     }
 }
 
@@ -78,8 +68,13 @@ impl Vital {
         Self { patience, looked: now, seen: Seen::default(), fault: None }
     }
 
+    /// Begins anew with another stream.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        *self = Self::new(self.patience, now);
+    }
+
     /// Bytes have come at `now`: a fault that has been there for too long.
-    pub(crate) fn look(&mut self, watcher: &Watcher, now: Instant) -> Option<Fault> {
+    pub(crate) fn look(&mut self, watcher: &Watcher, now: Instant) -> Option<Reason> {
         let passed = now.saturating_duration_since(self.looked);
         if passed < INTERVAL {
             return None;
@@ -108,7 +103,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(4);
 
     /// What is said of a stream of such packets, each tenth of a second, until something is said.
-    fn check(seconds: u32, mut packets: impl FnMut(u32, &mut Vec<u8>)) -> Option<(Fault, u32)> {
+    fn check(seconds: u32, mut packets: impl FnMut(u32, &mut Vec<u8>)) -> Option<(Reason, u32)> {
         let started = Instant::now();
         let (mut watcher, mut vital) = (Watcher::new(), Vital::new(PATIENCE, started));
         (0..seconds * 10).find_map(|tenth| {
@@ -143,9 +138,9 @@ mod tests {
     #[test]
     fn each_fault_counts_when_it_has_lasted() {
         let nulls = check(60, |_, out| packet(0x1FFF, 0, None, out));
-        assert_eq!(nulls, Some((Fault::NullPackets, 4)));
+        assert_eq!(nulls, Some((Reason::NullPackets, 4)));
         let frozen = check(60, |tenth, out| packet(0x100, tenth, Some(7), out));
-        assert_eq!(frozen, Some((Fault::FrozenClock, 4)));
+        assert_eq!(frozen, Some((Reason::FrozenClock, 4)));
         let scrambled = check(60, |tenth, out| {
             for pid in 0x100..0x105 {
                 packet(pid, tenth, Some(u64::from(tenth) * 2_700_000), out);
@@ -153,7 +148,7 @@ mod tests {
             scramble(out);
             packet(0, tenth, None, out);
         });
-        assert_eq!(scrambled, Some((Fault::Scrambled, 4)));
+        assert_eq!(scrambled, Some((Reason::Scrambled, 4)));
     }
 
     #[test]

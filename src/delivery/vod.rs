@@ -16,7 +16,6 @@ use crate::delivery::Held;
 use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
-use crate::delivery::attempt::Patience;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
 use crate::delivery::reading::Extent;
@@ -40,11 +39,9 @@ impl Delivery {
         }
         let question = Question {
             want: Want::File,
-            method: Method::GET,
             fields: vod_request(&wish.headers),
-            patience: Patience::of(&wish.config),
-            config: Arc::clone(&wish.config),
             viewer: (piece == Piece::Whole).then(|| wish.viewer.clone()),
+            ..Question::of(&wish)
         };
         let opened = self.first_source(channel, &question).await.map_err(missing)?;
         Ok(self.file(channel, wish, opened, piece))
@@ -77,14 +74,7 @@ impl Delivery {
         let rest = original.map(|original| Rest {
             delivery: self.clone(),
             channel: Arc::clone(channel),
-            question: Question {
-                want: Want::File,
-                method: Method::GET,
-                fields: HeaderMap::new(),
-                patience: Patience::of(&wish.config),
-                config: Arc::clone(&wish.config),
-                viewer: None,
-            },
+            question: Question { want: Want::File, viewer: None, ..Question::of(&wish) },
             original,
             control: Arc::clone(&wish.control),
         });
@@ -101,10 +91,9 @@ impl Delivery {
             want: Want::File,
             method: Method::HEAD,
             fields: fields.clone(),
-            patience: Patience::of(&wish.config),
-            config: Arc::clone(&wish.config),
             // A look at a file takes no stream from anybody.
             viewer: None,
+            ..Question::of(wish)
         };
         let (status, headers) = match self.first_source(channel, &question).await {
             Ok(opened) => {

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// The pause after a first round in which every source failed, so that none is asked more than once a
+/// second.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
 /// The longest pause, before its jitter.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 
@@ -13,6 +17,12 @@ const FAILBACK_MIN: Duration = Duration::from_secs(1);
 
 /// The most that the wait before a failback grows by.
 const FACTOR_MAX: u32 = 16;
+
+/// The pause after this round, from 1, before its jitter: `first`, doubled each time, up to 8 s.
+pub(crate) fn pause_after(round: u32, first: Duration) -> Duration {
+    let doublings = round.saturating_sub(1).min(16);
+    first.saturating_mul(1 << doublings).min(PAUSE_MAX)
+}
 
 /// The pauses between rounds. They last up to a quarter longer at random, so that sessions which
 /// lost the same source at once do not all come back to it at once.
@@ -27,10 +37,9 @@ impl Pauses {
         Self { first, state: seed }
     }
 
-    /// The pause after this round, from 1.
+    /// The pause after this round, from 1, with its jitter.
     pub(super) fn after(&mut self, round: u32) -> Duration {
-        let doublings = round.saturating_sub(1).min(16);
-        let pause = self.first.saturating_mul(1 << doublings).min(PAUSE_MAX);
+        let pause = pause_after(round, self.first);
         pause + pause / 4 * self.next() / 0x1_0000
     }
 

@@ -50,9 +50,9 @@ pub(crate) enum Reason {
     Silent,
     /// It sent nothing but null packets.
     NullPackets,
-    /// Its clock stood still.
+    /// Packets came, and the clock reference in them stayed the same.
     FrozenClock,
-    /// Every packet was scrambled.
+    /// Nearly every packet was scrambled.
     Scrambled,
     /// Somebody asked for a switch.
     Manual,

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use crate::channel::Channel;
 use crate::config;
+use crate::delivery::failover::PAUSE;
 use crate::delivery::failover::Place;
 use crate::delivery::failover::Rules;
 
 /// A source that has played for so long has proven itself: when it fails, all others are tried
 /// anew.
 const PROVEN_AFTER: Duration = Duration::from_secs(3);
-
-/// The pause after a round in which every source failed, so that none is asked more than once a
-/// second.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The channel's sources, and the rules for them.
 pub(super) fn of(channel: &Channel, failover: &config::Failover) -> (Vec<Place>, Rules) {

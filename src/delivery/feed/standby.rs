@@ -25,7 +25,6 @@ use crate::flow::Control;
 use crate::flow::Way;
 use crate::media::sniff::Container;
 use crate::media::ts::join::Audition;
-use crate::media::ts::join::Manner;
 use crate::upstream;
 
 /// A standby whose random access point has not come for so long is taken as it is: a player that
@@ -49,8 +48,6 @@ pub(crate) struct Course {
     pub(crate) control: Arc<Control>,
     /// How bytes move that nobody rewrites.
     pub(crate) way: Way,
-    /// `None`: bytes follow bytes.
-    pub(crate) manner: Option<Manner>,
 }
 
 impl Course {

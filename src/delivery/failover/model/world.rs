@@ -13,7 +13,7 @@ use super::session::Appointment;
 use super::session::Happening;
 use super::session::Held;
 use super::session::Session;
-use crate::channel::Health;
+use crate::channel::health::Health;
 
 /// Providers that sources may share.
 pub(super) const PROVIDERS: usize = 3;
