@@ -253,8 +253,8 @@ impl Feed {
 
     fn poll_standby(&mut self, cx: &mut Context<'_>, session: &mut Session) {
         while let Some(standby) = &mut self.standby {
-            let audition = || self.joiner.as_ref().map(|joiner| joiner.audition());
-            let Poll::Ready(event) = standby.poll(cx, &self.course, audition) else {
+            let joiner = self.joiner.as_deref();
+            let Poll::Ready(event) = standby.poll(cx, &self.course, joiner) else {
                 return;
             };
             if let Event::Usable(_) = event {
@@ -337,17 +337,24 @@ impl Feed {
     }
 
     /// Goes over to the standby: at once, or as soon as a source that still runs has finished the
-    /// pictures and sounds that it has begun, so that nothing half is decoded.
+    /// pictures and sounds that it has begun, so that nothing half is decoded. A replica finishes them
+    /// itself.
     fn join(&mut self, reason: Reason, session: &mut Session) {
-        let is_running = self.active.is_some()
-            && !matches!(reason, Reason::Silent | Reason::Stalled)
-            && self.joiner.is_some();
-        if is_running {
+        let is_running =
+            self.active.is_some() && !matches!(reason, Reason::Silent | Reason::Stalled);
+        if is_running && self.joiner.is_some() && !self.is_replica() {
             let deadline = Instant::now() + LEAVE_WITHIN;
             self.leaving = Some(Leaving { reason, deadline, is_done: false });
         } else {
             self.go_over(reason, session);
         }
+    }
+
+    /// Whether the standby sends the same bytes and has those that come next.
+    fn is_replica(&self) -> bool {
+        let audition = self.standby.as_ref().and_then(Standby::audition);
+        let both = self.joiner.as_ref().zip(audition);
+        both.is_some_and(|(joiner, audition)| joiner.is_continued_by(audition))
     }
 
     /// Lets the active finish, then goes over.
@@ -369,7 +376,7 @@ impl Feed {
                 Poll::Pending => {
                     // The standby goes on being listened to, and says nothing new.
                     let standby = self.standby.as_mut();
-                    _ = standby.map(|standby| standby.poll(cx, &self.course, || None));
+                    _ = standby.map(|standby| standby.poll(cx, &self.course, None));
                     ready!(poll_until(&mut self.timer, leaving.deadline, cx));
                 }
             }
@@ -385,13 +392,13 @@ impl Feed {
         let Some(standby) = self.standby.take() else { return };
         let (generation, source) = (standby.generation, standby.source);
         let Some(Candidate { line, audition, .. }) = standby.into_candidate() else { return };
-        let gap = self.given.elapsed();
+        let (gap, mut seam) = (self.given.elapsed(), None);
         if let (Some(joiner), Some(audition)) = (&mut self.joiner, audition) {
             let mut joined = Vec::new();
-            joiner.join(audition, gap, &mut joined);
+            seam = Some(joiner.join(audition, gap, &mut joined));
             self.ready = Some(Bytes::from(joined)).filter(|joined| !joined.is_empty());
         }
-        session.went_over(source, &line, reason, gap);
+        session.went_over((source, &line), reason, gap, seam);
         // Only now is the old one closed.
         self.active = Some(Active { generation, source, line });
         self.silence.restart();

@@ -27,6 +27,7 @@ use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
 use crate::flow::Control;
+use crate::media::ts::join::Seam;
 use crate::upstream;
 
 /// What a body promises, and with that what its end means.
@@ -170,7 +171,7 @@ impl Reading {
     }
 
     fn go_on(&mut self, source: usize, line: Line, reason: Reason, session: &Session) {
-        session.went_over(source, &line, reason, self.given.elapsed());
+        session.went_over((source, &line), reason, self.given.elapsed(), Some(Seam::Byte));
         (self.line, self.source) = (Some(line), source);
         self.silence.restart();
     }

@@ -19,6 +19,7 @@ use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
+use crate::media::ts::join::Seam;
 use crate::media::ts::watch::Errors;
 use crate::metrics::Direction;
 use crate::metrics::Metrics;
@@ -322,8 +323,15 @@ impl Session {
         *self.info.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
     }
 
-    /// It goes over to `line`, of this source, after the client has got nothing for `gap`.
-    pub(crate) fn went_over(&self, source: usize, line: &Line, reason: Reason, gap: Duration) {
+    /// It goes over to this line of this source, after the client has got nothing for `gap`. `seam` is
+    /// what the bytes were joined at; `None`: they follow as they come.
+    pub(crate) fn went_over(
+        &self,
+        (source, line): (usize, &Line),
+        reason: Reason,
+        gap: Duration,
+        seam: Option<Seam>,
+    ) {
         let info = &self.info;
         let from = info.source.swap(source, Ordering::Relaxed);
         info.switches.fetch_add(1, Ordering::Relaxed);
@@ -333,12 +341,13 @@ impl Session {
         let (channel, session, client, gap_ms) =
             (&info.channel.id, info.id, info.client, millis(gap));
         let (place, reason) = (info.channel.place(source), reason.word());
+        let seam = seam.map_or("raw", Seam::word);
         let what = if from == source {
             "session goes on from a new connection"
         } else {
             "session goes on from another source"
         };
-        tracing::warn!(%channel, session, source, from, %client, place, reason, gap_ms, "{what}");
+        tracing::warn!(%channel, session, source, from, %client, place, reason, seam, gap_ms, "{what}");
     }
 
     /// Why it has been told to end.

@@ -12,6 +12,7 @@ mod leaving;
 mod pauses;
 mod provider;
 mod refusals;
+mod replicas;
 mod rounds;
 mod switch;
 mod zap;

@@ -25,6 +25,7 @@ use crate::flow::Control;
 use crate::flow::Way;
 use crate::media::sniff::Container;
 use crate::media::ts::join::Audition;
+use crate::media::ts::join::Joiner;
 use crate::upstream;
 
 /// A standby whose random access point has not come for so long is taken as it is: a player that
@@ -139,13 +140,21 @@ impl Standby {
         }
     }
 
-    /// The next news of the attempt. `audition` makes what its bytes are listened to with; `None`
-    /// where bytes follow bytes.
+    /// What its bytes are listened to with, once they come.
+    pub(super) fn audition(&self) -> Option<&Audition> {
+        match &self.stage {
+            Stage::Listening(candidate) => candidate.audition.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The next news of the attempt. `joiner` follows what the client is sent; `None` where bytes
+    /// follow bytes.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         course: &Course,
-        audition: impl Fn() -> Option<Audition>,
+        joiner: Option<&Joiner>,
     ) -> Poll<Event> {
         loop {
             match &mut self.stage {
@@ -158,14 +167,15 @@ impl Standby {
                 }
                 Stage::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(opened) if opened.container == course.container => {
-                        let candidate = Candidate::new(opened, course, audition());
+                        let candidate =
+                            Candidate::new(opened, course, joiner.map(Joiner::audition));
                         self.stage = Stage::Listening(Box::new(candidate));
                     }
                     Ok(_) => return self.fail(course, &Failure::NoStart("another kind of stream")),
                     Err(failure) => return self.fail(course, &failure),
                 },
                 Stage::Listening(candidate) => {
-                    return match ready!(candidate.poll(cx, course)) {
+                    return match ready!(candidate.poll(cx, course, joiner)) {
                         Ok(()) => Poll::Ready(Event::Usable(self.generation)),
                         Err(failure) => self.fail(course, &failure),
                     };
@@ -197,13 +207,19 @@ impl Candidate {
     }
 
     /// Listens until the bytes can be joined, which is told once.
-    fn poll(&mut self, cx: &mut Context<'_>, course: &Course) -> Poll<Result<(), Failure>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        course: &Course,
+        joiner: Option<&Joiner>,
+    ) -> Poll<Result<(), Failure>> {
+        let can_join = |audition: &Audition| joiner.is_none_or(|joiner| joiner.can_join(audition));
         if self.is_told {
             self.listen_on(cx);
             return Poll::Pending;
         }
         loop {
-            let Some(audition) = self.audition.as_mut().filter(|audition| !audition.is_ready())
+            let Some(audition) = self.audition.as_mut().filter(|audition| !can_join(audition))
             else {
                 self.is_told = true;
                 return Poll::Ready(Ok(()));

@@ -1,7 +1,8 @@
 //! The join of two transport streams into one that a client's player takes for a single stream:
 //! [`Joiner`] follows what a client is sent, [`Audition`] listens to the source that is to follow.
 //! Aligned joins change nothing but where the bytes go over; seamless ones give the standby the
-//! client's PIDs, counters and clock (the rule is in `join/time.rs`).
+//! client's PIDs, counters and clock (the rule is in `join/time.rs`). A standby that sends the very
+//! same packets is gone on with at the byte (`join/replica.rs`).
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +10,9 @@ use std::time::Duration;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::watch;
+use crate::media::ts::watch::Position;
 use crate::media::ts::watch::Watcher;
+use audition::End;
 use counters::Sequence;
 use cutter::Cutter;
 use rewrite::Rewriter;
@@ -25,6 +28,7 @@ mod kind;
 mod mapping;
 mod program;
 mod queue;
+mod replica;
 mod rewrite;
 mod sent;
 mod splice;
@@ -42,6 +46,29 @@ pub enum Manner {
     Seamless,
 }
 
+/// Where a client's stream went over to a standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seam {
+    /// Behind the last byte, in a source that sends the same ones: nothing is lost.
+    Byte,
+    /// At a whole packet.
+    Packet,
+    /// At a random access point.
+    Picture,
+}
+
+impl Seam {
+    /// The word for logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Byte => "byte",
+            Self::Packet => "packet",
+            Self::Picture => "picture",
+        }
+    }
+}
+
 /// Follows the stream that one client is sent, over any number of sources.
 ///
 /// About 1.5 KiB for a usual stream before the first join, 2 KiB and the tables of both sources
@@ -55,6 +82,8 @@ pub struct Joiner {
     sent: Sent,
     stage: Stage,
     has_joined: bool,
+    /// Something of what the active has sent was left out.
+    has_left_out: bool,
 }
 
 /// What happens to the active source's packets.
@@ -87,6 +116,7 @@ impl Joiner {
             sent: Sent::new(),
             stage: Stage::Watching,
             has_joined: false,
+            has_left_out: false,
         }
     }
 
@@ -98,8 +128,8 @@ impl Joiner {
         self.watcher.push(bytes);
     }
 
-    /// What the active source sends, for verdicts and metrics: a new one with each join, which has
-    /// seen that source since its audition began.
+    /// What the active source sends, for verdicts and metrics. A new one with each join but that of a
+    /// replica: it has seen the source since its audition began.
     #[must_use]
     pub const fn watcher(&self) -> &Watcher {
         &self.watcher
@@ -110,8 +140,8 @@ impl Joiner {
         self.watcher.take_errors()
     }
 
-    /// Whether a join has happened: from then on the active's bytes go through
-    /// [`pass`](Self::pass), before it through [`watch`](Self::watch).
+    /// Whether a join has happened after which packets are changed or left out: from then on the
+    /// active's bytes go through [`pass`](Self::pass), before it through [`watch`](Self::watch).
     #[must_use]
     pub const fn has_joined(&self) -> bool {
         self.has_joined
@@ -126,7 +156,32 @@ impl Joiner {
     /// An audition that prefers the client's programme where a standby has several.
     #[must_use]
     pub fn audition(&self) -> Audition {
-        Audition::of_program(self.manner, self.sent.program_number())
+        Audition::beside(self.manner, self.sent.program_number(), self.position())
+    }
+
+    /// Whether `standby` can be joined now. A replica that the client waits for can be before its
+    /// next random access point.
+    #[must_use]
+    pub fn can_join(&self, standby: &Audition) -> bool {
+        let waits = || standby.replica().is_still_at(self.position());
+        standby.is_ready() || (waits() && self.is_continued_by(standby))
+    }
+
+    /// Whether `standby` is a replica and has come to the client's place.
+    #[must_use]
+    pub fn is_continued_by(&self, standby: &Audition) -> bool {
+        self.rest_of(standby).is_some()
+    }
+
+    /// What a replica has beyond what the client has.
+    fn rest_of(&self, standby: &Audition) -> Option<Vec<u8>> {
+        let last = [self.cutter.last().as_slice(), self.cutter.torn()];
+        standby.replica().rest(self.position(), last, standby.torn())
+    }
+
+    /// Where the client is in its source, if it has all that the source has sent.
+    fn position(&self) -> Option<Position> {
+        self.watcher.position().filter(|_| !self.has_left_out)
     }
 
     /// Takes bytes of the active source after a join and appends what the client is to get: whole
@@ -167,12 +222,14 @@ impl Joiner {
             Stage::Rewriting(rewriter) => rewriter.finish(sent, out),
         }
         self.pass(bytes, out);
+        self.has_left_out = true;
         let torn = matches!(&self.stage, Stage::Copying(Copying { torn: 1.., .. }));
         !torn && !self.sent.is_amid_unit()
     }
 
-    /// Goes over to `standby`, which should be ready. Appends the rest of a torn packet, the tables
-    /// and what `standby` has kept. `gap` is the time since the last byte of the active.
+    /// Goes over to `standby`, which should be [ready](Self::can_join). Appends the rest of a torn
+    /// packet, the tables and what `standby` has kept. `gap` is the time since the last byte of the
+    /// active. A replica's bytes go on as the active's did.
     ///
     /// If the active's bytes were out of step when it ended, nothing says where the client is in a
     /// packet: what follows begins at once with a whole one, at which its demultiplexer finds its
@@ -182,9 +239,13 @@ impl Joiner {
     /// the random access point, and pictures behind that in it pass whatever they refer to; where a
     /// picture takes several, those without PTS go the way of the one before. A PES packet of sound
     /// that was cut is left short: its decoder loses a frame of it, and one of the next.
-    pub fn join(&mut self, standby: Audition, gap: Duration, out: &mut Vec<u8>) {
+    pub fn join(&mut self, standby: Audition, gap: Duration, out: &mut Vec<u8>) -> Seam {
+        if let Some(rest) = self.rest_of(&standby) {
+            self.pass(&rest, out);
+            return Seam::Byte;
+        }
         let counters = self.end_packets(out);
-        let (watcher, cutter, start, kept) = standby.end();
+        let End { watcher, cutter, start, kept } = standby.end();
         let sent = &mut self.sent;
         self.stage = match self.manner {
             Manner::Aligned => Stage::Copying(Copying { counters, torn: 0, is_finishing: false }),
@@ -199,7 +260,12 @@ impl Joiner {
                 Stage::Rewriting(rewriter) => rewriter.pass(packet, sent, out),
             }
         }
-        (self.watcher, self.cutter, self.has_joined) = (watcher, cutter, true);
+        (self.watcher, self.cutter) = (watcher, cutter);
+        (self.has_joined, self.has_left_out) = (true, false);
+        match self.manner {
+            Manner::Aligned => Seam::Packet,
+            Manner::Seamless => Seam::Picture,
+        }
     }
 
     /// Completes the packet that the client has in part. Returns the last counters that it has.

@@ -44,6 +44,15 @@ impl Errors {
     }
 }
 
+/// A place in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media::ts) struct Position {
+    /// The last clock reference before it, and its PID.
+    pub(in crate::media::ts) pcr: (Pid, Pcr),
+    /// Bytes since the end of that packet.
+    pub(in crate::media::ts) behind: usize,
+}
+
 /// The state of one stream; see the module. Any cuts of the same bytes lead to the same state.
 ///
 /// Packets of 188 bytes only: in a stream of 192 or 204 it finds no step. About 500 bytes, and 64
@@ -58,6 +67,8 @@ pub struct Watcher {
     scrambled_packets: u64,
     null_packets: u64,
     pcr: Option<(Pid, Pcr)>,
+    /// `packets` with the last clock reference; `None` if the step was lost since.
+    pcr_packet: Option<u64>,
     pcr_changes: u64,
     errors: Errors,
     /// `errors` when they were last taken.
@@ -97,6 +108,7 @@ impl Watcher {
             scrambled_packets: 0,
             null_packets: 0,
             pcr: None,
+            pcr_packet: None,
             pcr_changes: 0,
             errors,
             errors_taken: errors,
@@ -149,6 +161,13 @@ impl Watcher {
     #[must_use]
     pub const fn pcr(&self) -> Option<(Pid, Pcr)> {
         self.pcr
+    }
+
+    /// How far the bytes have come since the last clock reference; `None` before the first and where
+    /// the step was lost since.
+    pub(in crate::media::ts) fn position(&self) -> Option<Position> {
+        let packets = usize::try_from(self.packets - self.pcr_packet?).ok()?;
+        Some(Position { pcr: self.pcr?, behind: packets * packet::LEN + self.torn() })
     }
 
     /// Clock references that were not the same, in value and PID, as the one before. With several
@@ -277,6 +296,7 @@ impl Watcher {
             let pcr = Some((head.pid(), pcr));
             self.pcr_changes += u64::from(self.pcr != pcr);
             self.pcr = pcr;
+            self.pcr_packet = Some(self.packets);
         }
     }
 
@@ -284,6 +304,7 @@ impl Watcher {
     #[cold]
     fn lose<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         self.errors.sync += 1;
+        self.pcr_packet = None;
         // Packets may be missing, and those that the search takes for its proof are not counted.
         self.counters.pardon_all();
         self.place = Place::Lost(Search::new());

@@ -5,12 +5,14 @@ use crate::media::ts::join::access::Verdict;
 use crate::media::ts::join::cutter::Cutter;
 use crate::media::ts::join::program::Heard;
 use crate::media::ts::join::program::Program;
+use crate::media::ts::join::replica::Replica;
 use crate::media::ts::join::rewrite::Start;
 use crate::media::ts::join::time::First;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pcr;
 use crate::media::ts::packet::Pid;
+use crate::media::ts::watch::Position;
 use crate::media::ts::watch::Watcher;
 use lead::Lead;
 use lead::Look;
@@ -25,14 +27,26 @@ const EARLY_MAX: usize = 1 << 20;
 
 /// Listens to a standby until it can be joined.
 ///
-/// Keeps the packets from the random access point on, at most 4 MiB. A caller that does not join
-/// is to stop reading long before. At the bound what is kept is dropped, and the next random access
+/// Keeps the packets from the random access point on, at most 4 MiB, and as much again of a replica. A
+/// caller that does not join is to stop reading long before. At the bound what is kept is dropped, and the next random access
 /// point is waited for: [`is_ready`](Self::is_ready) is false again.
 pub struct Audition {
     manner: Manner,
     watcher: Watcher,
     cutter: Cutter,
+    replica: Replica,
     hearing: Hearing,
+}
+
+/// What a join takes over.
+pub(super) struct End {
+    /// Of the source.
+    pub(super) watcher: Watcher,
+    /// Of the source.
+    pub(super) cutter: Cutter,
+    pub(super) start: Start,
+    /// The packets that the client is to get first.
+    pub(super) kept: Vec<u8>,
 }
 
 /// All of an audition that packets change.
@@ -55,10 +69,12 @@ impl Audition {
     /// with video; [`Joiner::audition`](super::Joiner::audition) knows the client's.
     #[must_use]
     pub const fn new(manner: Manner) -> Self {
-        Self::of_program(manner, None)
+        Self::beside(manner, None, None)
     }
 
-    pub(super) const fn of_program(manner: Manner, wanted: Option<u16>) -> Self {
+    /// An audition for a client of the programme with the number `wanted` that is `at` this position
+    /// of the active.
+    pub(super) const fn beside(manner: Manner, wanted: Option<u16>, at: Option<Position>) -> Self {
         let hearing = Hearing {
             program: Program::new(wanted),
             lead: None,
@@ -68,17 +84,31 @@ impl Audition {
             is_ready: false,
             is_settled: false,
         };
-        Self { manner, watcher: Watcher::new(), cutter: Cutter::new(), hearing }
+        let replica = Replica::of(at);
+        Self { manner, watcher: Watcher::new(), cutter: Cutter::new(), replica, hearing }
     }
 
     /// Takes the next bytes of the standby.
     pub fn push(&mut self, bytes: &[u8]) {
-        let hearing = &mut self.hearing;
-        match self.manner {
-            Manner::Aligned => self.cutter.push(bytes, |packet| hearing.keep_any(packet)),
-            Manner::Seamless => self.cutter.push(bytes, |packet| hearing.listen(packet)),
-        }
+        let (hearing, replica) = (&mut self.hearing, &mut self.replica);
+        self.cutter.push(bytes, |packet| {
+            replica.push(packet);
+            match self.manner {
+                Manner::Aligned => hearing.keep_any(packet),
+                Manner::Seamless => hearing.listen(packet),
+            }
+        });
         self.watcher.push(bytes);
+    }
+
+    /// Where the client's place is among the standby's packets.
+    pub(super) const fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// What has come of a packet that is not whole.
+    pub(super) fn torn(&self) -> &[u8] {
+        self.cutter.torn()
     }
 
     /// Whether the standby can be joined. Aligned: a whole packet in step has come. Seamless: PAT,
@@ -116,11 +146,11 @@ impl Audition {
         self.hearing.is_ready |= self.hearing.lead.as_ref().is_some_and(looks_at);
     }
 
-    /// What a join needs: the watcher and the cutter of the source, its beginning, its packets.
-    pub(super) fn end(self) -> (Watcher, Cutter, Start, Vec<u8>) {
+    /// What a join needs.
+    pub(super) fn end(self) -> End {
         let Self { watcher, cutter, hearing, .. } = self;
         let (start, kept) = hearing.end();
-        (watcher, cutter, start, kept)
+        End { watcher, cutter, start, kept }
     }
 }
 

@@ -93,6 +93,70 @@ fn assert_one_stream(out: &[u8], cut: usize, what: &str) -> Vec<u16> {
     last.keys().map(|pid| pid.value()).collect()
 }
 
+/// What a client of `stream` has that goes over to another source of the same bytes, which sends
+/// them from `start` on, when its own ends at `cut`.
+fn replicated(joiner: &mut Joiner, stream: &[u8], start: usize, cut: usize) -> (Seam, Vec<u8>) {
+    let mut audition = joiner.audition();
+    let mut pieces = stream[start..].chunks(1316);
+    for bytes in pieces.by_ref() {
+        audition.push(bytes);
+        if joiner.can_join(&audition) {
+            break;
+        }
+    }
+    let mut out = Vec::new();
+    let seam = joiner.join(audition, GAP, &mut out);
+    pieces.for_each(|bytes| joiner.pass(bytes, &mut out));
+    assert!(cut > start);
+    (seam, out)
+}
+
+#[test]
+fn a_replica_is_gone_on_with_at_the_byte() {
+    let stream = channel(Layout::default(), 7, 60);
+    for cut in (stream.len() / 2..).take(20 * LEN) {
+        let mut joiner = Joiner::new(Manner::Seamless);
+        joiner.watch(&stream[..cut]);
+        let start = cut - 60 * LEN - cut % 577;
+        let (seam, rest) = replicated(&mut joiner, &stream, start, cut);
+        assert_eq!(seam, Seam::Byte, "cut at {cut}");
+        assert!(rest == stream[cut..], "cut at {cut}");
+        assert!(!joiner.has_joined());
+    }
+}
+
+#[test]
+fn a_replica_of_a_rewritten_source_is_rewritten_on() {
+    let first = channel(Layout::default(), 7, 10);
+    let other = channel(OTHER, BEFORE_WRAP + 9, 60);
+    let whole = joined(Manner::Seamless, &first, &[&other], 65_536);
+    let mut joiner = Joiner::new(Manner::Seamless);
+    joiner.watch(&first);
+    let mut audition = joiner.audition();
+    let cut = other.len() / 2 + 77;
+    audition.push(&other[..cut]);
+    let mut out = first.clone();
+    assert_eq!(joiner.join(audition, GAP, &mut out), Seam::Picture);
+    let (seam, rest) = replicated(&mut joiner, &other, cut - 3000, cut);
+    assert_eq!(seam, Seam::Byte);
+    out.extend(rest);
+    assert!(out == whole);
+}
+
+#[test]
+fn what_was_left_out_is_no_byte_to_go_on_from() {
+    let stream = channel(Layout::default(), 7, 60);
+    let mut joiner = Joiner::new(Manner::Seamless);
+    let cut = stream.len() / 2;
+    joiner.watch(&stream[..cut]);
+    let mut audition = joiner.audition();
+    audition.push(&stream[cut - 3000..]);
+    assert!(joiner.is_continued_by(&audition));
+    joiner.finish(&[], &mut Vec::new());
+    assert!(!joiner.is_continued_by(&audition));
+    assert_eq!(joiner.join(audition, GAP, &mut Vec::new()), Seam::Picture);
+}
+
 #[test]
 fn every_cut_goes_on() {
     let first = channel(Layout::default(), 7, 3);
@@ -311,8 +375,13 @@ proptest! {
             let mut joiner = Joiner::new(manner);
             let mut out = Vec::new();
             first.concat().chunks(piece).for_each(|bytes| joiner.watch(bytes));
-            let torn = joiner.watcher().torn();
+            let mut torn = 0;
             for source in [&second, &third] {
+                if !joiner.has_joined() {
+                    // Up to here the client has the bytes as they came.
+                    torn = joiner.watcher().torn();
+                    out.clear();
+                }
                 let mut audition = joiner.audition();
                 if settle {
                     audition.settle();
@@ -323,6 +392,10 @@ proptest! {
                 if finish {
                     first.concat().chunks(piece).for_each(|bytes| _ = joiner.finish(bytes, &mut out));
                 }
+            }
+            if !joiner.has_joined() {
+                out.clear();
+                torn = 0;
             }
             (torn, out)
         };
