@@ -95,6 +95,7 @@ fn gateway(runtime: &Runtime, origin: SocketAddr) -> (SocketAddr, mpsc::Sender<R
         watchdog: None,
         reload: Box::new(read),
         level: LevelHandle::fixed(),
+        keeps_state: false,
     };
     let app = runtime.block_on(async { App::build(loaded.config, surroundings) }).unwrap();
     let address = app.stream_addresses().first().copied().unwrap();

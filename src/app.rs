@@ -1,5 +1,4 @@
-//! The composition root: `App::build` reads nothing and starts nothing, it binds and wires;
-//! `App::run` serves, reloads and drains.
+//! The composition root: `App::build` starts nothing, it reads keys, binds and wires; `App::run` serves, reloads and drains.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +10,7 @@ use tracing::Span;
 
 use crate::api::Api;
 use crate::app::both::Both;
+use crate::app::sealing::Sealing;
 use crate::channel::Catalog;
 use crate::channel::Catalogs;
 use crate::config;
@@ -18,7 +18,6 @@ use crate::config::Bind;
 use crate::config::Config;
 use crate::config::Loaded;
 use crate::delivery::Delivery;
-use crate::delivery::Seal;
 use crate::lifecycle::Lanes;
 use crate::lifecycle::Phase;
 use crate::lifecycle::Readiness;
@@ -43,6 +42,7 @@ use crate::upstream::tls::Tls;
 use crate::watchdog;
 
 mod both;
+mod sealing;
 
 /// Time a client has for a whole request head, and an idle connection for its next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,9 +81,9 @@ pub enum Error {
     /// No thread for streams.
     #[error("cannot start the threads that carry streams: {0}")]
     Threads(io::Error),
-    /// The system has no randomness.
-    #[error("the system gives no random bytes")]
-    Random,
+    /// No keys for sealed URLs.
+    #[error(transparent)]
+    Sealing(#[from] sealing::Error),
     /// Sources that cannot be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Sources(Vec<crate::channel::source::Unusable>),
@@ -104,12 +104,15 @@ pub struct Surroundings {
     pub reload: Reload,
     /// Changes the log level.
     pub level: LevelHandle,
+    /// Whether anything may be kept in `state_dir`: what is tried out leaves nothing behind.
+    pub keeps_state: bool,
 }
 
 /// The whole program, bound and wired.
 pub struct App {
     catalogs: Arc<Catalogs>,
     delivery: Delivery,
+    sealing: Sealing,
     rates: Arc<Rates>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
@@ -165,14 +168,15 @@ impl App {
         if let Some(address) = admin_open.filter(|_| config.access.admin_token.is_none()) {
             return Err(Error::AdminOpen(address));
         }
-        let seal = Seal::new().map_err(|_| Error::Random)?;
+        let sealing = Sealing::open(&config, around.keeps_state)?;
         let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics));
-        let delivery = Delivery::new(fetcher, Arc::clone(&metrics), seal, &tasks);
+        let delivery = Delivery::new(fetcher, Arc::clone(&metrics), sealing.seal(), &tasks);
         let connections = connections(&config);
         Ok(Self {
             catalogs: Arc::new(Catalogs::new(catalog)),
             rates: Arc::new(Rates::new(config.limits.requests_per_second)),
             delivery,
+            sealing,
             metrics,
             readiness: Readiness::new(),
             tasks,
@@ -245,6 +249,7 @@ impl App {
 
     /// Spawns an accept loop for each listener.
     fn start(&mut self) {
+        self.sealing.start(&self.tasks);
         let config = Arc::clone(self.catalogs.current().config());
         // Room for one address's clients and the connections they zap with.
         let per_address = config.limits.clients_per_ip.saturating_mul(2);

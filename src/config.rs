@@ -26,6 +26,7 @@ mod effective;
 mod environment;
 mod failover;
 mod forms;
+mod hls;
 mod limits;
 mod listen;
 mod log;
@@ -57,6 +58,7 @@ pub use self::environment::Environment;
 pub use self::failover::Failover;
 pub use self::failover::Join;
 pub use self::failover::OnExhausted;
+pub use self::hls::Hls;
 pub use self::limits::Egress;
 pub use self::limits::Limits;
 pub use self::listen::Bind;
@@ -87,7 +89,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Files looked for when none is named.
 const FILES: [&str; 2] = ["config.yaml", "/etc/weir/config.yaml"];
 /// The top-level keys in the order they are shown.
-pub(crate) const TOP_KEYS: [&str; 16] = [
+pub(crate) const TOP_KEYS: [&str; 17] = [
     "listen",
     "tls",
     "public_url",
@@ -96,6 +98,7 @@ pub(crate) const TOP_KEYS: [&str; 16] = [
     "limits",
     "egress",
     "failover",
+    "hls",
     "providers",
     "receivers",
     "channels",
@@ -129,6 +132,8 @@ pub struct Config {
     pub egress: Egress,
     /// When a source counts as lost and how the next one takes over.
     pub failover: Failover,
+    /// What HLS channels share.
+    pub hls: Hls,
     /// Accounts that sources share, in the order written; names unique.
     pub providers: Vec<Provider>,
     /// Enigma2 boxes, in the order written; names unique, also among providers.
@@ -158,6 +163,7 @@ impl Default for Config {
             limits: Limits::default(),
             egress: Egress::default(),
             failover: Failover::default(),
+            hls: Hls::default(),
             providers: Vec::new(),
             receivers: Vec::new(),
             channels: Vec::new(),
@@ -302,6 +308,7 @@ fn read(node: &Node, walk: &mut Walk<'_>) -> Config {
         limits: Limits::read(&mut root, walk),
         egress: Egress::read(&mut root, walk),
         failover: Failover::read(&mut root, walk),
+        hls: Hls::read(&mut root, walk),
         channels: Channel::read_all(&mut root, walk, &names),
         providers,
         receivers,

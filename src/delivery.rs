@@ -141,7 +141,7 @@ pub struct Delivery {
 impl Delivery {
     /// Wires the parts; starts nothing.
     #[must_use]
-    pub fn new(fetcher: Fetcher, metrics: Arc<Metrics>, seal: Seal, tasks: &Tasks) -> Self {
+    pub fn new(fetcher: Fetcher, metrics: Arc<Metrics>, seal: Arc<Seal>, tasks: &Tasks) -> Self {
         let sessions = Sessions::new(Arc::clone(&metrics));
         let splices = match flow::pipe::probe() {
             Ok(()) => true,
@@ -150,7 +150,7 @@ impl Delivery {
                 false
             }
         };
-        let (seal, cut) = (Arc::new(seal), tasks.cut_notice());
+        let cut = tasks.cut_notice();
         Self { fetcher, sessions, metrics, seal, splices, cut }
     }
 

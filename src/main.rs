@@ -94,7 +94,8 @@ fn run_demo() -> Result<ExitCode, Failure> {
         let parse = move || config::parse(&text, "demo", &environment);
         let loaded = parse().map_err(|error| Failure::Configuration(error.to_string()))?;
         let level = logging::start(&loaded.config.log).map_err(running)?;
-        let surroundings = Surroundings { level, ..surroundings(Box::new(parse)) };
+        let surroundings =
+            Surroundings { level, keeps_state: false, ..surroundings(Box::new(parse)) };
         let app = App::build(loaded.config, surroundings).map_err(not_built)?;
         print(&origin.welcome(&app));
         origin.serve(app.tasks());
@@ -171,6 +172,7 @@ fn surroundings(reload: Reload) -> Surroundings {
         watchdog,
         reload,
         level: logging::LevelHandle::fixed(),
+        keeps_state: true,
     }
 }
 

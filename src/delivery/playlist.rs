@@ -28,7 +28,7 @@ use crate::media::m3u8;
 use crate::media::m3u8::Role;
 use crate::message::Url;
 
-/// How long a sealed URL is good for: a long film with a long pause.
+/// How long a sealed URL is good for at least: a long film with a long pause.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// The media type of playlists (RFC 8216 section 4).
@@ -99,8 +99,7 @@ impl Delivery {
         // From the playlist's place up to the root, then down to the sealed URLs.
         let depth = wish.path.matches('/').count().saturating_sub(1);
         let root = "../".repeat(depth);
-        let expires = unix_seconds(SystemTime::now() + LIFETIME);
-        let expires = u32::try_from(expires).unwrap_or(u32::MAX);
+        let expires = expiry(SystemTime::now());
         let source =
             u8::try_from(opened.source).map_err(|_| Error::Playlist("too many sources"))?;
         let rewritten = m3u8::rewrite(&opened.text, |uri, role| {
@@ -116,8 +115,10 @@ impl Delivery {
                 channel: channel.to_owned(),
                 source,
                 behind,
+                session: 0,
                 expires,
                 url: url.to_secret_text(),
+                variables: Vec::new(),
             };
             let sealed = self.seal.seal(&sealed).map_err(|_| m3u8::Error::BadUri)?;
             Ok(Some(format!("{root}s/{sealed}.{extension}")))
@@ -162,6 +163,13 @@ fn playlist_answer(text: String, wish: Wish) -> Response<Body> {
     headers.insert(CONTENT_TYPE, PLAYLIST);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// When URLs that are sealed now expire, in Unix seconds: the same all day, as a segment is to keep
+/// its URL from one reload of its playlist to the next.
+fn expiry(now: SystemTime) -> u32 {
+    let days = unix_seconds(now).div_ceil(LIFETIME.as_secs()) + 1;
+    u32::try_from(days * LIFETIME.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn unix_seconds(time: SystemTime) -> u64 {

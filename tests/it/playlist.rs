@@ -8,6 +8,7 @@ use crate::support::player::Answer;
 use crate::support::player::Player;
 use crate::support::vod::LAST_MODIFIED;
 
+mod keys;
 mod links;
 mod refusals;
 

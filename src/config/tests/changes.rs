@@ -73,6 +73,7 @@ fn settings_apply_at_once_or_after_a_restart() {
         ("limits: {clients: 1}", "limits changed"),
         ("egress: {deny: any}", "egress changed"),
         ("failover: {rounds: 1}", "failover changed"),
+        ("hls: {connections: 1}", "hls changed: applies after a restart"),
         ("relay: {max_processes: 1}", "relay changed"),
         ("drain_timeout: 1s", "drain_timeout changed"),
     ];

@@ -19,7 +19,10 @@ fn replica(start: u64, life: u64) -> Feed {
 /// Two of three replicas die one after the other amid a packet, shortly before a random access point;
 /// the next one of each is half a second behind and has just had one.
 async fn replicas(channel: &str, dies: fn(Script) -> Script) -> (Gateway, Viewer) {
-    let first = Origin::start(move |_| dies(Script::live(Feed::live(&picture(A)).bytes(3 * half() * PACKET as u64 + 77)))).await;
+    let first = Origin::start(move |_| {
+        dies(Script::live(Feed::live(&picture(A)).bytes(3 * half() * PACKET as u64 + 77)))
+    })
+    .await;
     let second = Origin::start(move |_| dies(Script::live(replica(2, 3)))).await;
     let third = Origin::start(move |_| Script::live(replica(4, 40))).await;
     let sources = [first.url("/"), second.url("/"), third.url("/")];

@@ -39,6 +39,15 @@ impl Gateway {
 
     /// As [`Gateway::start`], with environment variables.
     pub(crate) async fn start_with(yaml: &str, environment: &[(&str, &str)]) -> Self {
+        Self::run(yaml, environment, false)
+    }
+
+    /// As [`Gateway::start`], with a `state_dir` in the text that it may write to.
+    pub(crate) async fn start_keeping(yaml: &str) -> Self {
+        Self::run(yaml, &[], true)
+    }
+
+    fn run(yaml: &str, environment: &[(&str, &str)], keeps_state: bool) -> Self {
         logs();
         let environment = Environment::new(environment.iter().copied());
         let text = Arc::new(Mutex::new(with_defaults(yaml)));
@@ -51,6 +60,7 @@ impl Gateway {
             watchdog: None,
             reload: Box::new(reload),
             level: LevelHandle::fixed(),
+            keeps_state,
         };
         let app = App::build(loaded.config, around).unwrap_or_else(|error| panic!("{error}"));
         let (stream, admin) = (app.stream_addresses(), app.admin_addresses());
