@@ -12,8 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut tables = Assembler::new();
     for chunk in bytes.chunks_exact(188) {
         let Some(packet) = Packet::parse(chunk.try_into().unwrap()) else { continue };
+        tables.push_packet(packet, |_| {});
         if let Some(payload) = packet.payload() {
-            tables.push(packet.payload_unit_start(), payload, |_| {});
             let _ = Pes::parse(payload).and_then(|pes| pes.pts());
         }
         let _ = packet.pcr();

@@ -18,18 +18,22 @@ use lead::Lead;
 use lead::Look;
 
 mod lead;
+#[cfg(test)]
+mod tests;
 
-/// Most bytes that are kept: 0.8 s of 40 Mbit/s, more than a second of any stream on the air.
+/// Most bytes that are kept: 0.8 s of a whole multiplex of 40 Mbit/s, of which all programmes are
+/// kept, or 4 s of one programme of 8 Mbit/s.
 const HELD_MAX: usize = 4 << 20;
 
-/// Most bytes that are kept while the tables are waited for.
+/// Most bytes that are kept while no programme is settled upon.
 const EARLY_MAX: usize = 1 << 20;
 
 /// Listens to a standby until it can be joined.
 ///
-/// Keeps the packets from the random access point on, at most 4 MiB, and as much again of a replica. A
-/// caller that does not join is to stop reading long before. At the bound what is kept is dropped, and the next random access
-/// point is waited for: [`is_ready`](Self::is_ready) is false again.
+/// Keeps the packets from the random access point on, 4 MiB of memory at most, and as many bytes
+/// again of a replica, whose memory grows by doubling: 6 MiB. Its tables are 21 KiB at most. A caller
+/// that does not join is to stop reading long before. At the bound what is kept is dropped, and the
+/// next random access point is waited for: [`is_ready`](Self::is_ready) is false again.
 pub struct Audition {
     manner: Manner,
     watcher: Watcher,
@@ -53,8 +57,8 @@ pub(super) struct End {
 struct Hearing {
     program: Program,
     lead: Option<Lead>,
-    /// Whole packets: those of an unknown programme while its tables are waited for, else those from
-    /// the beginning of the picture that is looked at.
+    /// Whole packets: all while no programme is settled upon, else those from the beginning of the
+    /// picture that is looked at.
     kept: Vec<u8>,
     /// The first PCR among them.
     first_pcr: Option<Pcr>,
@@ -114,7 +118,8 @@ impl Audition {
     /// Whether the standby can be joined. Aligned: a whole packet in step has come. Seamless: PAT,
     /// PMT and a random access point of its video; of a programme without video the start of a PES
     /// packet of its first sound; of one without either its PMT. In each case also a PCR, if the PMT
-    /// says that there are any and it has not been settled for less.
+    /// says that there are any and it has not been settled for less. Where the PAT lists programmes
+    /// that would be better, their PMTs are waited for until two more PATs have come.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.hearing.is_ready && (self.manner == Manner::Aligned || self.hearing.knows_clock())
@@ -139,11 +144,11 @@ impl Audition {
     }
 
     /// No random access point has come for too long: the next start of a PES packet of the video is
-    /// taken instead, or the one that is being looked at. Nothing changes for a standby that is ready.
+    /// taken instead, or the one that is being looked at; of a video of which nothing comes, that of
+    /// the first sound. The best programme so far is taken, if there is one. Nothing changes for a
+    /// standby that is ready.
     pub fn settle(&mut self) {
-        self.hearing.is_settled = true;
-        let looks_at = |lead: &Lead| matches!(lead.look, Look::Picture(_));
-        self.hearing.is_ready |= self.hearing.lead.as_ref().is_some_and(looks_at);
+        self.hearing.settle();
     }
 
     /// What a join needs.
@@ -171,6 +176,16 @@ impl Hearing {
         self.keep(packet);
     }
 
+    fn settle(&mut self) {
+        self.is_settled = true;
+        if self.lead.is_none() && self.program.announced().is_some() {
+            self.program.settle();
+            self.lay_out();
+        }
+        let looks_at = |lead: &Lead| matches!(lead.look, Look::Picture(_));
+        self.is_ready |= self.lead.as_ref().is_some_and(looks_at);
+    }
+
     fn listen(&mut self, packet: &[u8; LEN]) {
         // Stuffing of the multiplex has no use once it is late.
         let is_useful = |view: &Packet<'_>| !view.transport_error() && !view.is_null();
@@ -180,16 +195,18 @@ impl Hearing {
             self.keep(packet);
             return;
         }
-        if self.program.listens_to(view.pid()) && self.program.push(view) == Heard::NewPmt {
+        let is_new = self.program.push(view) == Heard::NewPmt || self.lead.is_none();
+        if is_new && self.program.is_settled() {
             self.keep(packet);
             self.lay_out();
             return;
         }
         let Some(lead) = &mut self.lead else {
-            // What came before the tables is looked at again once they are known.
+            // What came before is looked at again once a programme is settled upon.
             self.keep(packet);
             return;
         };
+        lead.note_begun(view, self.is_settled);
         let is_lead = view.pid() == lead.pid;
         let pcr = view.pcr().filter(|_| view.pid() == lead.pcr_pid);
         if is_lead && view.payload_unit_start() && view.has_payload() {
@@ -231,6 +248,10 @@ impl Hearing {
             self.is_ready = false;
             return;
         }
+        if self.kept.len() + LEN > self.kept.capacity() {
+            let doubled = self.kept.len().max(LEN);
+            self.kept.reserve_exact(doubled.min(bound - self.kept.len()));
+        }
         self.kept.extend_from_slice(packet);
         let pcr_pid = self.lead.as_ref().map(|lead| lead.pcr_pid);
         let packet = Packet::parse(packet).filter(|packet| Some(packet.pid()) == pcr_pid);
@@ -246,12 +267,14 @@ impl Hearing {
         self.pcr.is_some() || announces_none || self.is_settled
     }
 
-    /// The tables are known, or have changed: what was kept is looked at in their light.
+    /// A programme is settled upon, or its tables have changed: what was kept is looked at in their
+    /// light.
     fn lay_out(&mut self) {
         let is_first = self.lead.is_none();
         self.lead = self.program.announced().map(|announced| Lead::of(&announced.pmt));
         self.is_ready = self.lead.as_ref().is_some_and(|lead| lead.kind.is_none());
-        self.first_pcr = None;
+        // The clock may be another.
+        (self.first_pcr, self.pcr) = (None, None);
         let kept = std::mem::take(&mut self.kept);
         if !is_first {
             return;
@@ -263,7 +286,9 @@ impl Hearing {
     }
 
     fn end(self) -> (Start, Vec<u8>) {
-        let Self { program, lead, kept, first_pcr, pcr, .. } = self;
+        let Self { mut program, lead, kept, first_pcr, pcr, .. } = self;
+        // The client's clock goes on from this programme's, whatever else would be better.
+        program.settle();
         let packet = kept.first_chunk().and_then(Packet::parse);
         let is_scrambled = packet.is_some_and(|packet| packet.scrambling() != 0);
         let times = lead.as_ref().and_then(|lead| lead.times);

@@ -20,6 +20,11 @@ impl Sequence {
         self.0.get(place).map(|(_, counter)| *counter)
     }
 
+    /// All PIDs that have one.
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> + '_ {
+        self.0.iter().map(|(pid, _)| *pid)
+    }
+
     /// Takes a packet that was sent, as its counter stands.
     pub(super) fn note(&mut self, packet: &[u8; LEN]) {
         if let Some(packet) = Packet::parse(packet).filter(|packet| !packet.transport_error()) {

@@ -143,6 +143,26 @@ pub(super) fn language(stream: &Stream<'_>) -> [u8; 4] {
         .unwrap_or_default()
 }
 
+/// Whether a decoder that goes by the `client`'s descriptors reads a stream with those of the
+/// `standby` as it is meant: the languages, the pages of teletext and subtitles (ETSI EN 300 468,
+/// 6.2.41 and 6.2.43), the channels of Opus and the like (extension descriptor, 6.2.18). What the
+/// standby says nothing of may be as it was.
+pub(super) fn tells_the_same(client: &[u8], standby: &[u8]) -> bool {
+    const EXTENSION: u8 = 0x7F;
+    let is_told = |tag: u8| {
+        matches!(
+            tag,
+            descriptor_tag::ISO_639_LANGUAGE
+                | descriptor_tag::TELETEXT
+                | descriptor_tag::SUBTITLING
+                | EXTENSION
+        )
+    };
+    psi::descriptors(standby)
+        .filter(|(tag, _)| is_told(*tag))
+        .all(|told| psi::descriptors(client).any(|known| known == told))
+}
+
 fn registration(stream: &Stream<'_>) -> Option<[u8; 4]> {
     psi::descriptors(stream.descriptors)
         .find(|(tag, _)| *tag == descriptor_tag::REGISTRATION)
@@ -180,6 +200,19 @@ mod tests {
         for (stream_type, descriptors, kind) in cases {
             assert_eq!(Kind::of(&stream(stream_type, descriptors)), kind, "{stream_type:#x}");
         }
+    }
+
+    #[test]
+    fn what_decoders_go_by_is_told_again_where_it_differs() {
+        let page_1: &[u8] = b"\x52\x01\x05\x59\x08deu\x10\0\x01\0\x01";
+        let page_5: &[u8] = b"\x59\x08deu\x10\0\x05\0\x05";
+        let german: &[u8] = b"\x0A\x04deu\0";
+        assert!(tells_the_same(page_1, b"\x52\x01\x07\x59\x08deu\x10\0\x01\0\x01"));
+        assert!(!tells_the_same(page_1, page_5));
+        assert!(tells_the_same(german, b"\x6A\x01\0"));
+        assert!(!tells_the_same(&[], german));
+        assert!(!tells_the_same(b"\x7F\x02\x80\x02", b"\x7F\x02\x80\x06"));
+        assert!(!tells_the_same(b"\x56\x05deu\x09\0", b"\x56\x05deu\x0A\x88"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Where a standby's streams go in the layout that the client knows: [`plan`] gives each PID of the
-//! standby one for the client, and the tables to announce. Streams match by kind, then language,
-//! then order. Where all of both sides match, the clock's place too, the client's own tables go on;
-//! else a new version of its PMT says what there is now.
+//! standby one for the client, and the tables to announce. Ways that there are go on; other streams
+//! match by kind, then language, then order. Where all of both sides match, the clock's place and
+//! what decoders are told too, the client's own tables go on; else a new version of its PMT says
+//! what there is now.
 
 use crate::media::ts::join::counters::Sequence;
 use crate::media::ts::join::kind;
@@ -14,13 +15,12 @@ use crate::media::ts::psi::Pat;
 use crate::media::ts::psi::Pmt;
 use crate::media::ts::psi::Stream;
 use crate::media::ts::psi::descriptor_tag;
+use places::PidSet;
+use places::Places;
 
+mod places;
 #[cfg(test)]
 mod tests;
-
-/// PIDs below are kept for tables (table 2-3; ETSI EN 300 468, 5.1.3), as are those of ATSC from
-/// 0x1FF0 on (ATSC A/65, 4.1).
-const FREE_PIDS: std::ops::Range<u16> = 0x20..0x1FF0;
 
 /// The way of one PID through the join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,27 @@ pub(super) struct Way {
     pub(super) from: Pid,
     /// For the client.
     pub(super) to: Pid,
-    /// `None` for a PID that holds the clock and nothing else.
-    pub(super) kind: Option<Kind>,
+    pub(super) role: Role,
+}
+
+/// What a PID is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The clock, and nothing else that the programme names. Programmes of a multiplex share clocks,
+    /// so that its payload may be another one's.
+    Clock,
+    /// Time and date, which are the same for every programme.
+    Date,
+    Stream(Kind),
+}
+
+impl Role {
+    pub(super) const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Stream(kind) => Some(kind),
+            Self::Clock | Self::Date => None,
+        }
+    }
 }
 
 /// What the client gets.
@@ -44,26 +63,36 @@ pub(super) struct Plan {
 
 /// One PID of a layout and what is on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
+struct Entry<'a> {
     pid: Pid,
-    kind: Option<Kind>,
+    role: Role,
     language: [u8; 4],
+    descriptors: &'a [u8],
 }
 
 /// Plans how `standby` goes on where the client is, which `counters` have brought packets to.
-pub(super) fn plan(sent: &Sent, counters: &Sequence, standby: &Announced<'_>) -> Plan {
+/// `running` are the standby's ways so far.
+pub(super) fn plan(
+    sent: &Sent,
+    counters: &Sequence,
+    running: &[Way],
+    standby: &Announced<'_>,
+) -> Plan {
     let Some(client) = sent.announced() else { return announce(sent.pat(), standby) };
     let (old, new) = (entries(&client), entries(standby));
-    let matches = matches(&old, &new);
-    let is_same = old.len() == new.len() && matches.iter().all(Option::is_some);
-    let clock_goes_on = is_same
-        && new.iter().zip(&matches).all(|(entry, to)| {
-            (entry.pid == standby.pmt.pcr_pid()) == (*to == Some(client.pmt.pcr_pid()))
+    let matches = matches(&old, &new, running);
+    let taken = old.iter().map(|entry| entry.pid).chain([client.pmt_pid]);
+    let found: Vec<Option<Pid>> = matches.iter().map(|old| Some((*old)?.pid)).collect();
+    let mut ways = Places::new(sent, counters, taken).ways(&new, &found);
+    let tables_go_on = old.len() == new.len()
+        && new.iter().zip(&matches).all(|(entry, old)| {
+            old.is_some_and(|old| {
+                let (was, is) = (client.pmt.pcr_pid(), standby.pmt.pcr_pid());
+                (entry.pid == is) == (old.pid == was)
+                    && kind::tells_the_same(old.descriptors, entry.descriptors)
+            })
         });
-    let mut places = Places { taken: old.iter().map(|entry| entry.pid).collect(), sent, counters };
-    places.taken.push(client.pmt_pid);
-    let mut ways = places.ways(&new, &matches);
-    if clock_goes_on {
+    if tables_go_on {
         let (pat, pmt) = (client.pat.to_vec(), client.pmt_section.to_vec());
         return Plan { ways, pat, pmt_pid: client.pmt_pid, pmt };
     }
@@ -80,7 +109,7 @@ pub(super) fn plan(sent: &Sent, counters: &Sequence, standby: &Announced<'_>) ->
 fn announce(pat: &[u8], standby: &Announced<'_>) -> Plan {
     let ways = entries(standby)
         .into_iter()
-        .map(|Entry { pid, kind, .. }| Way { from: pid, to: pid, kind })
+        .map(|Entry { pid, role, .. }| Way { from: pid, to: pid, role })
         .collect();
     let pmt = standby.pmt_section.to_vec();
     let own = one_program(standby, standby.pat, 0);
@@ -109,38 +138,56 @@ fn one_program(announced: &Announced<'_>, before_section: &[u8], versions: u8) -
         .unwrap_or_else(|_| announced.pat.to_vec())
 }
 
-/// All PIDs of a programme but its PMT's: streams in the order of the table, control messages, and
-/// the clock's if it is none of these. A PID that is named again is passed over, and so are those
-/// of the tables themselves.
-fn entries(announced: &Announced<'_>) -> Vec<Entry> {
+/// All PIDs of a programme: streams in the order of the table, control messages, and the clock's if
+/// it is none of these. A PID that is named again is passed over, and so are those of the tables
+/// themselves, unless the clock is on the PMT's.
+fn entries<'a>(announced: &Announced<'a>) -> Vec<Entry<'a>> {
     let pmt = &announced.pmt;
+    let mut passed_over = PidSet::new();
     let tables = [Pid::PAT, announced.pmt_pid, Pid::NULL];
-    let mut entries: Vec<Entry> = Vec::new();
+    tables.iter().for_each(|pid| _ = passed_over.insert(*pid));
     let streams = pmt.streams().map(|stream| Entry {
         pid: stream.pid,
-        kind: Some(Kind::of(&stream)),
+        role: Role::Stream(Kind::of(&stream)),
         language: kind::language(&stream),
+        descriptors: stream.descriptors,
     });
     let loops = std::iter::once(pmt.descriptors()).chain(pmt.streams().map(|it| it.descriptors));
     let messages = loops.flat_map(psi::descriptors).filter_map(|(tag, data)| {
         let &[a, b, c, d] = data.first_chunk().filter(|_| tag == descriptor_tag::CA)?;
-        let kind = Some(Kind::Ecm(u16::from_be_bytes([a, b])));
-        Some(Entry { pid: Pid::masked(u16::from_be_bytes([c, d])), kind, language: [0; 4] })
+        let role = Role::Stream(Kind::Ecm(u16::from_be_bytes([a, b])));
+        let pid = Pid::masked(u16::from_be_bytes([c, d]));
+        Some(Entry { pid, role, language: [0; 4], descriptors: &[] })
     });
-    let clock = Entry { pid: pmt.pcr_pid(), kind: None, language: [0; 4] };
-    for entry in streams.chain(messages).chain(std::iter::once(clock)) {
-        if !tables.contains(&entry.pid) && !entries.iter().any(|other| other.pid == entry.pid) {
-            entries.push(entry);
-        }
+    let pid = pmt.pcr_pid();
+    let clock = Entry { pid, role: Role::Clock, language: [0; 4], descriptors: &[] };
+    let mut entries: Vec<Entry<'a>> =
+        streams.chain(messages).filter(|entry| passed_over.insert(entry.pid)).collect();
+    if passed_over.insert(clock.pid) || clock.pid == announced.pmt_pid {
+        entries.push(clock);
     }
     entries
 }
 
-/// For each of `new` the PID of `old` that it goes on.
-fn matches(old: &[Entry], new: &[Entry]) -> Vec<Option<Pid>> {
+/// For each of `new` the one of `old` that it goes on.
+fn matches<'o>(
+    old: &'o [Entry<'o>],
+    new: &[Entry<'_>],
+    running: &[Way],
+) -> Vec<Option<&'o Entry<'o>>> {
     let mut matches = vec![None; new.len()];
     let mut taken = vec![false; old.len()];
-    let same_languages: [fn(&Entry, &Entry) -> bool; 3] = [
+    for (entry, found) in new.iter().zip(&mut matches) {
+        let way = running.iter().find(|way| (way.from, way.role) == (entry.pid, entry.role));
+        let place = old.iter().zip(&mut taken).find(|(old, taken)| {
+            !**taken && way.is_some_and(|way| (way.to, way.role) == (old.pid, old.role))
+        });
+        if let Some((old, taken)) = place {
+            *taken = true;
+            *found = Some(old);
+        }
+    }
+    let same_languages: [fn(&Entry<'_>, &Entry<'_>) -> bool; 3] = [
         |a, b| a.language == b.language,
         |a, b| a.language.first_chunk::<3>() == b.language.first_chunk::<3>(),
         |_, _| true,
@@ -148,57 +195,21 @@ fn matches(old: &[Entry], new: &[Entry]) -> Vec<Option<Pid>> {
     for same_language in same_languages {
         for (entry, found) in new.iter().zip(&mut matches).filter(|(_, found)| found.is_none()) {
             let mut free = old.iter().zip(&mut taken).filter(|(_, taken)| !**taken);
-            let place = free.find(|(old, _)| old.kind == entry.kind && same_language(old, entry));
+            let place = free.find(|(old, _)| old.role == entry.role && same_language(old, entry));
             if let Some((old, taken)) = place {
                 *taken = true;
-                *found = Some(old.pid);
+                *found = Some(old);
             }
         }
     }
     matches
 }
 
-/// The PIDs that there are for streams without a match.
-struct Places<'a> {
-    taken: Vec<Pid>,
-    sent: &'a Sent,
-    counters: &'a Sequence,
-}
-
-impl Places<'_> {
-    /// The ways of `entries`, of which some have found a PID.
-    fn ways(&mut self, entries: &[Entry], found: &[Option<Pid>]) -> Vec<Way> {
-        let mut ways = Vec::with_capacity(entries.len());
-        for (entry, found) in entries.iter().zip(found) {
-            let to = found.unwrap_or_else(|| self.place(entry));
-            self.taken.push(to);
-            ways.push(Way { from: entry.pid, to, kind: entry.kind });
-        }
-        ways
-    }
-
-    /// A PID for a stream: one on which the client has had its kind, else the stream's own if the
-    /// client has had nothing on it, else the next free one. A stream of another kind on a PID is
-    /// taken less well by players than a new PID.
-    fn place(&self, entry: &Entry) -> Pid {
-        let is_free = |pid: &Pid| FREE_PIDS.contains(&pid.value()) && !self.taken.contains(pid);
-        let mut known = self.sent.known().rev();
-        let before = known.find(|(pid, kind)| Some(*kind) == entry.kind && is_free(pid));
-        if let Some((pid, _)) = before {
-            return pid;
-        }
-        let own = entry.pid.value();
-        let all = || (own..FREE_PIDS.end).chain(FREE_PIDS.start..own).map(Pid::masked);
-        let is_known = |pid: &Pid| self.sent.known().any(|(known, _)| known == *pid);
-        let mut new = all().filter(is_free).filter(|pid| !is_known(pid));
-        let unused = new.find(|pid| self.counters.last(*pid).is_none());
-        unused.or_else(|| all().find(is_free)).unwrap_or(entry.pid) // A PMT has 400 PIDs at most.
-    }
-}
-
-/// The next version of the client's PMT, with the standby's streams on the client's PIDs.
+/// The next version of the client's PMT, with the standby's streams on the client's PIDs; without
+/// those that have no way.
 fn new_pmt(client: &Pmt<'_>, standby: &Pmt<'_>, ways: &[Way]) -> Option<Vec<u8>> {
-    let to = |pid: Pid| ways.iter().find(|way| way.from == pid).map_or(pid, |way| way.to);
+    let way = |pid: Pid| ways.iter().find(|way| way.from == pid);
+    let to = |pid: Pid| way(pid).map_or(Pid::NULL, |way| way.to);
     let map_descriptors = |bytes: &[u8]| {
         let mut mapped = Vec::with_capacity(bytes.len());
         for (tag, data) in psi::descriptors(bytes) {
@@ -215,10 +226,10 @@ fn new_pmt(client: &Pmt<'_>, standby: &Pmt<'_>, ways: &[Way]) -> Option<Vec<u8>>
         }
         mapped
     };
+    let sent = || standby.streams().filter(|stream| way(stream.pid).is_some());
     let descriptors: Vec<Vec<u8>> =
-        standby.streams().map(|stream| map_descriptors(stream.descriptors)).collect();
-    let streams: Vec<Stream<'_>> = standby
-        .streams()
+        sent().map(|stream| map_descriptors(stream.descriptors)).collect();
+    let streams: Vec<Stream<'_>> = sent()
         .zip(&descriptors)
         .map(|(stream, descriptors)| Stream { pid: to(stream.pid), descriptors, ..stream })
         .collect();

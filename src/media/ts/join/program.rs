@@ -1,6 +1,8 @@
 //! Which programme of a transport stream is meant, and its PAT and PMT as they last came (ISO/IEC
 //! 13818-1, 2.4.4). Of several programmes it is the one with the number that is wanted, else the
-//! first whose PMT comes with video, else the first whose PMT comes.
+//! first whose PMT comes with video, else with sound, else the first. All that the PAT lists are
+//! listened to, as it may list some that are not sent, until one is settled upon: once there can be
+//! no better one, or two more PATs have come, by when each PMT that is sent has.
 
 use crate::media::ts::join::kind::Kind;
 use crate::media::ts::packet::Packet;
@@ -10,39 +12,51 @@ use crate::media::ts::psi::Assembler;
 use crate::media::ts::psi::Pat;
 use crate::media::ts::psi::Pmt;
 
-/// Programmes whose PMTs are listened to at a time while none is settled upon; of a PAT with more
-/// the first ones.
-const LISTENERS_MAX: usize = 16;
+#[cfg(test)]
+mod tests;
+
+/// Most programmes that are listened to: as many as a section of a PAT has room for. Of a PAT of
+/// several sections with more these are the lowest numbers.
+const LISTED_MAX: usize = 253;
+
+/// Most unfinished sections at a time. One more takes the place of that which nothing has come of
+/// for longest.
+const UNFINISHED_MAX: usize = 16;
+
+/// PATs that a better programme is waited for after the first.
+const PATIENCE: u8 = 2;
 
 /// What a packet told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Heard {
     /// Nothing of the programme.
     Nothing,
-    /// A PAT that lists the programme, or the first one of all.
+    /// A PAT that lists the programme, or any while none is chosen.
     Pat,
     /// The programme's PMT, the same as before.
     SamePmt,
-    /// The programme's PMT, and it is new.
+    /// The programme's PMT, and it is new; or that of a better programme.
     NewPmt,
 }
 
-/// Follows PAT and PMT. Holds one section of each, 1 KiB at most, and up to 16 unfinished ones of
-/// 4.3 KiB where a multiplex sends such; 200 bytes for a usual stream.
+/// Follows PAT and PMT. Holds one section of each and up to 16 unfinished ones, of 1 KiB at most, and
+/// 4 bytes for each programme that is listened to: 200 bytes for a usual stream, 21 KiB at most.
 #[derive(Debug)]
 pub(super) struct Program {
+    /// Once settled, the number of the programme.
     wanted: Option<u16>,
-    pat_assembler: Assembler,
+    /// PATs that a better programme is still waited for.
+    patience: u8,
     pat: Vec<u8>,
-    listeners: Vec<Listener>,
+    /// The PAT lists no other programme.
+    is_alone: bool,
+    /// Of the last PAT: transport stream, version and last section.
+    table: Option<(u16, u8, u8)>,
+    /// Programmes that are listened to, and where their PMTs are.
+    listed: Vec<(u16, Pid)>,
+    /// What has come of a section, by PID, the latest last.
+    unfinished: Vec<(Pid, Assembler)>,
     chosen: Option<Chosen>,
-}
-
-#[derive(Debug)]
-struct Listener {
-    program_number: u16,
-    pid: Pid,
-    assembler: Assembler,
 }
 
 #[derive(Debug)]
@@ -50,8 +64,11 @@ struct Chosen {
     program_number: u16,
     pid: Pid,
     pmt: Vec<u8>,
-    has_video: bool,
+    rank: Rank,
 }
+
+/// Whether a programme is the one that is wanted, has video, has sound: the greater is the better.
+type Rank = [bool; 3];
 
 /// A view of what is known of a programme.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +86,17 @@ impl Program {
     pub(super) const fn new(wanted: Option<u16>) -> Self {
         Self {
             wanted,
-            pat_assembler: Assembler::new(),
+            patience: PATIENCE,
             pat: Vec::new(),
-            listeners: Vec::new(),
+            is_alone: false,
+            table: None,
+            listed: Vec::new(),
+            unfinished: Vec::new(),
             chosen: None,
         }
     }
 
-    /// PAT and PMT, once both have come.
+    /// PAT and PMT of the best programme so far, once both have come.
     pub(super) fn announced(&self) -> Option<Announced<'_>> {
         let chosen = self.chosen.as_ref()?;
         let pmt = Pmt::parse(&chosen.pmt).ok()?; // It was parsed when it came.
@@ -93,148 +113,178 @@ impl Program {
         self.chosen.as_ref().map(|chosen| chosen.program_number)
     }
 
+    /// Whether there is a programme and no better one is waited for.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.chosen.is_some() && self.patience == 0
+    }
+
+    /// Stays with the best programme so far, or with the first whose PMT comes, for as long as PATs
+    /// list its number.
+    pub(super) fn settle(&mut self) {
+        self.patience = 0;
+        self.wanted = self.program_number();
+        if let Some(number) = self.wanted {
+            self.listed.retain(|(listed, _)| *listed == number);
+            self.listed.shrink_to_fit();
+            self.drop_unheard();
+        }
+    }
+
     /// Whether packets of `pid` hold the tables that are listened to.
     pub(super) fn listens_to(&self, pid: Pid) -> bool {
-        pid == Pid::PAT || self.listeners.iter().any(|listener| listener.pid == pid)
+        pid == Pid::PAT || self.listed.iter().any(|(_, listed)| *listed == pid)
     }
 
     /// PIDs on which a section is unfinished, so that packets that begin none matter.
     pub(super) fn amid(&self) -> impl Iterator<Item = Pid> + '_ {
-        let amid = |assembler: &Assembler| !assembler.is_idle();
-        let pmts = self.listeners.iter().filter(move |listener| amid(&listener.assembler));
-        let pat = Some(Pid::PAT).filter(|_| amid(&self.pat_assembler));
-        pat.into_iter().chain(pmts.map(|listener| listener.pid))
+        self.unfinished.iter().map(|(pid, _)| *pid)
     }
 
     /// Forgets unfinished sections: what comes next does not follow what came last.
     pub(super) fn reset(&mut self) {
-        self.pat_assembler.reset();
-        self.listeners.iter_mut().for_each(|listener| listener.assembler.reset());
+        self.unfinished.clear();
     }
 
     /// Forgets what is unfinished on `pid`.
     pub(super) fn reset_on(&mut self, pid: Pid) {
-        if pid == Pid::PAT {
-            self.pat_assembler.reset();
-        }
-        let listeners = self.listeners.iter_mut().filter(|listener| listener.pid == pid);
-        listeners.for_each(|listener| listener.assembler.reset());
+        self.unfinished.retain(|(unfinished, _)| *unfinished != pid);
     }
 
     /// Takes the next packet. Of several things that one packet tells, the most important counts.
     pub(super) fn push(&mut self, packet: Packet<'_>) -> Heard {
-        if packet.transport_error() || packet.scrambling() != 0 {
+        let pid = packet.pid();
+        if packet.transport_error() || packet.scrambling() != 0 || !self.listens_to(pid) {
             return Heard::Nothing;
         }
-        let Some(payload) = packet.payload() else { return Heard::Nothing };
+        let place = self.unfinished.iter().position(|(unfinished, _)| *unfinished == pid);
+        let mut assembler =
+            place.map_or_else(Assembler::new, |place| self.unfinished.remove(place).1);
         let mut heard = Heard::Nothing;
-        if packet.pid() == Pid::PAT {
-            let mut assembler = std::mem::take(&mut self.pat_assembler);
-            assembler.push(packet.payload_unit_start(), payload, |section| {
-                if self.take_pat(section) {
-                    heard = Heard::Pat;
-                }
-            });
-            self.pat_assembler = assembler;
-            return heard;
-        }
-        for place in 0..self.listeners.len() {
-            let Some(listener) = self.listeners.get_mut(place) else { break };
-            if listener.pid != packet.pid() {
-                continue;
+        assembler.push_packet(packet, |section| {
+            let told =
+                if pid == Pid::PAT { self.take_pat(section) } else { self.take_pmt(pid, section) };
+            heard = heard.max(told);
+        });
+        if !assembler.is_idle() && self.listens_to(pid) {
+            if self.unfinished.len() == UNFINISHED_MAX {
+                self.unfinished.remove(0);
             }
-            let program_number = listener.program_number;
-            let mut assembler = std::mem::take(&mut listener.assembler);
-            assembler.push(packet.payload_unit_start(), payload, |section| {
-                match self.take_pmt(program_number, packet.pid(), section) {
-                    Heard::Nothing => {}
-                    Heard::SamePmt if heard == Heard::NewPmt => {}
-                    new => heard = new,
-                }
-            });
-            if let Some(listener) = self.listeners.get_mut(place) {
-                listener.assembler = assembler;
-            }
-        }
-        if heard == Heard::NewPmt {
-            self.settle();
+            self.unfinished.push((pid, assembler));
         }
         heard
     }
 
-    /// Takes a section of PID 0. True if it says where the programme is.
-    fn take_pat(&mut self, section: &[u8]) -> bool {
-        if section == self.pat {
-            return true;
+    /// Takes a section of PID 0.
+    fn take_pat(&mut self, section: &[u8]) -> Heard {
+        if self.is_settled() && section == self.pat {
+            return Heard::Pat;
         }
         let Some(pat) = Pat::parse(section).ok().filter(|pat| is_valid_now(pat.section())) else {
-            return false;
+            return Heard::Nothing;
         };
-        let lists = |number: u16, pid: Pid| pat.programs().any(|entry| entry == (number, pid));
-        let goes_on =
-            self.chosen.as_ref().is_some_and(|chosen| lists(chosen.program_number, chosen.pid));
-        if !goes_on && self.chosen.is_some() && pat.section().last_section_number > 0 {
-            return false; // Another section may list it.
+        let is_whole = pat.section().last_section_number == 0;
+        let goes_on = self.chosen.as_ref().is_some_and(|chosen| {
+            pat.programs().any(|entry| entry == (chosen.program_number, chosen.pid))
+        });
+        if !goes_on && !is_whole && self.is_settled() {
+            return Heard::Nothing; // Another section may list it.
         }
-        if !goes_on {
+        if !goes_on && is_whole {
             self.chosen = None;
         }
-        self.pat.clear();
-        self.pat.extend_from_slice(section);
-        let wanted =
-            self.wanted.filter(|wanted| pat.programs().any(|(number, _)| number == *wanted));
-        self.wanted = wanted;
-        self.listeners.clear();
-        self.listeners.extend(
-            pat.programs()
-                .filter(|(number, _)| wanted.is_none_or(|wanted| wanted == *number))
-                .take(LISTENERS_MAX)
-                .map(|(program_number, pid)| Listener {
-                    program_number,
-                    pid,
-                    assembler: Assembler::new(),
-                }),
-        );
-        true
+        if goes_on || self.chosen.is_none() {
+            self.pat.clear();
+            self.pat.extend_from_slice(section);
+        }
+        self.list(pat);
+        Heard::Pat
+    }
+
+    /// Listens to what a PAT lists. The sections of one table add up.
+    fn list(&mut self, pat: Pat<'_>) {
+        let section = pat.section();
+        let is_whole = section.last_section_number == 0;
+        let table = (section.table_id_extension, section.version, section.last_section_number);
+        let is_repeated = self.table.replace(table) == Some(table);
+        if is_whole || !is_repeated {
+            self.listed.clear();
+        }
+        self.is_alone = is_whole && pat.programs().count() == 1;
+        self.listed.extend(pat.programs());
+        self.listed.sort_unstable();
+        self.listed.dedup();
+        self.listed.truncate(LISTED_MAX);
+        let is_wanted = |&(number, _): &(u16, Pid)| self.wanted == Some(number);
+        if self.listed.iter().any(is_wanted) {
+            if self.patience == 0 {
+                self.listed.retain(is_wanted);
+            }
+        } else if is_whole {
+            self.wanted = None;
+        }
+        self.drop_unheard();
+        if is_repeated && section.section_number == 0 && self.patience > 0 {
+            self.patience -= 1;
+            if self.patience == 0 {
+                self.settle();
+            }
+        }
     }
 
     /// Takes a section of a PMT's PID.
-    fn take_pmt(&mut self, listened_for: u16, pid: Pid, section: &[u8]) -> Heard {
+    fn take_pmt(&mut self, pid: Pid, section: &[u8]) -> Heard {
         if self.chosen.as_ref().is_some_and(|chosen| chosen.pid == pid && chosen.pmt == section) {
             return Heard::SamePmt;
         }
         let Some(pmt) = Pmt::parse(section).ok().filter(|pmt| is_valid_now(pmt.section())) else {
             return Heard::Nothing;
         };
-        // A PID may hold the PMTs of several programmes. Where it should hold one, players do not
-        // mind another number in it.
-        let number_is_wrong = pmt.program_number() != listened_for;
-        if number_is_wrong && self.listeners.len() > 1 {
+        // A PID may hold the PMTs of several programmes. Where there is one programme, players do
+        // not mind another number in its PMT.
+        let mut numbers =
+            self.listed.iter().filter(|(_, at)| *at == pid).map(|(number, _)| *number);
+        let number = numbers.find(|number| self.is_alone || *number == pmt.program_number());
+        let Some(program_number) = number else { return Heard::Nothing };
+        let has = |is: fn(Kind) -> bool| pmt.streams().any(|stream| is(Kind::of(&stream)));
+        let is_wanted = self.wanted == Some(program_number);
+        let rank = [is_wanted, has(Kind::is_video), has(Kind::is_audio)];
+        let is_better = self
+            .chosen
+            .as_ref()
+            .is_none_or(|chosen| chosen.program_number == program_number || chosen.rank < rank);
+        if !is_better {
             return Heard::Nothing;
         }
-        let has_video = pmt.streams().any(|stream| Kind::of(&stream).is_video());
-        let better = match &self.chosen {
-            None => true,
-            Some(chosen) if chosen.program_number == listened_for => true,
-            Some(chosen) => !chosen.has_video && has_video && self.wanted.is_none(),
+        self.chosen = Some(Chosen { program_number, pid, pmt: section.to_vec(), rank });
+        self.find_in_pat(program_number, pid);
+        let is_best = match (self.wanted, rank) {
+            (Some(_), [is_wanted, ..]) => is_wanted,
+            (None, [_, has_video, _]) => has_video,
         };
-        if !better {
-            return Heard::Nothing;
+        if is_best || self.is_alone || self.patience == 0 {
+            self.settle();
         }
-        let chosen = Chosen { program_number: listened_for, pid, pmt: section.to_vec(), has_video };
-        self.chosen = Some(chosen);
         Heard::NewPmt
     }
 
-    /// Listens to the chosen programme alone once there can be no better one, and stays with it.
-    fn settle(&mut self) {
-        let Some(chosen) = &self.chosen else { return };
-        if chosen.has_video || self.wanted.is_some() || self.listeners.len() == 1 {
-            let number = chosen.program_number;
-            self.listeners.retain(|listener| listener.program_number == number);
-            self.listeners.shrink_to_fit();
-            self.wanted = Some(number);
+    /// If the programme is listed in a section of the PAT that came before the last one, one that
+    /// lists it alone takes its place until that comes again.
+    fn find_in_pat(&mut self, program_number: u16, pid: Pid) {
+        let Ok(pat) = Pat::parse(&self.pat) else { return };
+        let program = (program_number, pid);
+        if !pat.programs().any(|entry| entry == program)
+            && let Ok(own) =
+                Pat::write(pat.transport_stream_id(), pat.section().version, &[program])
+        {
+            self.pat = own;
         }
+    }
+
+    /// Forgets what is unfinished of that which is not listened to any more.
+    fn drop_unheard(&mut self) {
+        let mut unfinished = std::mem::take(&mut self.unfinished);
+        unfinished.retain(|(pid, _)| self.listens_to(*pid));
+        self.unfinished = unfinished;
     }
 }
 

@@ -13,11 +13,13 @@ use std::time::Duration;
 use crate::media::ts::join::counters::Sequence;
 use crate::media::ts::join::kind::Kind;
 use crate::media::ts::join::mapping;
+use crate::media::ts::join::mapping::Role;
 use crate::media::ts::join::mapping::Way;
 use crate::media::ts::join::program::Heard;
 use crate::media::ts::join::program::Program;
 use crate::media::ts::join::queue::Ahead;
 use crate::media::ts::join::queue::Queue;
+use crate::media::ts::join::queue::Times;
 use crate::media::ts::join::sent::Sent;
 use crate::media::ts::join::time;
 use crate::media::ts::join::time::First;
@@ -29,9 +31,13 @@ use crate::media::ts::packet::Pid;
 use crate::media::ts::pes::Pts;
 use crate::media::ts::pes::Timestamps;
 use crate::media::ts::psi;
+use pace::Pace;
 
 mod gate;
+mod pace;
 mod send;
+#[cfg(test)]
+mod tests;
 
 /// Time and date, and time offset (ETSI EN 300 468, 5.2.5): the same for every service.
 const TDT: Pid = Pid::masked(0x14);
@@ -48,12 +54,16 @@ pub(super) struct Start {
     pub(super) is_scrambled: bool,
 }
 
-/// Rewrites one standby; see the module. 100 bytes, its own tables and the client's, 1 KiB at most
-/// each, and 16 bytes for each PID.
+/// Rewrites one standby; see the module. 352 bytes, its own tables (see [`Program`]) and the client's,
+/// 1 KiB at most each, 14 bytes for each PID of the programme, 4 for each that the client has had
+/// packets on (32 KiB at most), and what waits in the [`Queue`] (60 KiB at most).
 #[derive(Debug)]
 pub(super) struct Rewriter {
     program: Program,
     routes: Vec<Route>,
+    pace: Pace,
+    /// The standby's last PMT came too soon after others to be followed.
+    is_behind: bool,
     pat: Vec<u8>,
     pmt: Vec<u8>,
     pmt_pid: Pid,
@@ -107,6 +117,8 @@ impl Rewriter {
         let mut rewriter = Self {
             program,
             routes: Vec::new(),
+            pace: Pace::new(),
+            is_behind: false,
             pat: Vec::new(),
             pmt: Vec::new(),
             pmt_pid: Pid::NULL,
@@ -124,7 +136,7 @@ impl Rewriter {
         rewriter.lay_out(sent);
         let way = rewriter.routes.iter().map(|route| route.way).find(|way| lead == Some(way.from));
         if !is_scrambled {
-            let kind = way.and_then(|way| way.kind);
+            let kind = way.and_then(|way| way.role.kind());
             let due = sent.due(way.map(|way| way.to), kind.is_some_and(Kind::is_video));
             rewriter.shift = time::shift(&due, &first, gap);
         }
@@ -142,33 +154,34 @@ impl Rewriter {
     pub(super) fn finish(&mut self, sent: &mut Sent, out: &mut Vec<u8>) {
         self.is_finishing = true;
         while let Some(waiting) = self.queue.pop() {
-            self.pass_now(&waiting.packet, waiting.moved, sent, out);
+            self.pass_now(&waiting.packet, waiting.times, sent, out);
         }
     }
 
     /// Takes the next packet, which begins with the sync byte, and appends what the client gets.
     pub(super) fn pass(&mut self, packet: &[u8; LEN], sent: &mut Sent, out: &mut Vec<u8>) {
-        let Some(view) = Packet::parse(packet) else { return };
+        let Some(view) = Packet::parse(packet).filter(|packet| !packet.transport_error()) else {
+            return;
+        };
+        self.pace.tick();
         if self.queue.is_empty() && !self.must_wait(view) {
-            match self.queue.changed(packet) {
-                None => self.pass_now(packet, None, sent, out),
-                Some(packet) => self.pass_now(&packet, None, sent, out),
-            }
+            let changed = self.queue.changed(packet);
+            self.pass_now(changed.as_ref().unwrap_or(packet), Times::Within, sent, out);
             return;
         }
         self.queue.push(packet);
         while let Some(front) = self.queue.front() {
-            let is_open = front.moved.is_none()
+            let is_open = front.times == Times::Within
                 && Packet::parse(&front.packet).is_some_and(|front| self.must_wait(front));
-            let mut times = None;
+            let mut found = None;
             if is_open {
                 match self.queue.look_ahead(self.shift) {
                     Ahead::Open => return,
-                    Ahead::Times(found) => times = Some(found),
+                    Ahead::Times(times) => found = Some(Times::Moved(times)),
                 }
             }
             let Some(waiting) = self.queue.pop() else { return };
-            self.pass_now(&waiting.packet, times.or(waiting.moved), sent, out);
+            self.pass_now(&waiting.packet, found.unwrap_or(waiting.times), sent, out);
         }
     }
 
@@ -184,61 +197,69 @@ impl Rewriter {
                 .is_some_and(|route| self.has_times(route, packet))
     }
 
-    /// Passes a packet. `moved` are the times of the PES packet that it begins, if they reach into
-    /// packets after it and have been moved there.
-    fn pass_now(
-        &mut self,
-        packet: &[u8; LEN],
-        moved: Option<Option<Timestamps>>,
-        sent: &mut Sent,
-        out: &mut Vec<u8>,
-    ) {
-        let Some(view) = Packet::parse(packet).filter(|packet| !packet.transport_error()) else {
-            return;
-        };
+    /// Passes a packet; `times` are those of the PES packet that it begins.
+    fn pass_now(&mut self, packet: &[u8; LEN], times: Times, sent: &mut Sent, out: &mut Vec<u8>) {
+        let Some(view) = Packet::parse(packet) else { return };
         let pid = view.pid();
         if let Some(place) = self.routes.iter().position(|route| route.way.from == pid) {
-            self.pass_on(place, packet, moved, sent, out);
-        } else if self.is_finishing {
+            let role = self.pass_on(place, packet, times, sent, out);
+            if role != Some(Role::Clock) {
+                return;
+            }
+            // The clock may be on the PID of the PMT.
+        }
+        if self.is_finishing {
             // Tables are sent whole, so none is unfinished.
         } else if view.is_null() {
             out.extend_from_slice(packet);
         } else if self.program.listens_to(pid) {
-            match self.program.push(view) {
-                Heard::Nothing => {}
-                Heard::Pat => self.write_pat(sent, out),
-                Heard::SamePmt => self.write_pmt(sent, out),
-                Heard::NewPmt => {
+            self.hear(view, sent, out);
+        }
+    }
+
+    /// Takes a packet of the standby's tables. Of a PMT that changes more often than is followed the
+    /// last one counts, once it comes again.
+    fn hear(&mut self, packet: Packet<'_>, sent: &mut Sent, out: &mut Vec<u8>) {
+        match self.program.push(packet) {
+            Heard::Nothing => {}
+            Heard::Pat => self.write_pat(sent, out),
+            Heard::SamePmt if !self.is_behind => self.write_pmt(sent, out),
+            Heard::SamePmt | Heard::NewPmt => {
+                self.is_behind = !self.pace.takes();
+                if !self.is_behind {
                     self.lay_out(sent);
                     self.write_pat(sent, out);
-                    self.write_pmt(sent, out);
                 }
+                self.write_pmt(sent, out);
             }
         }
     }
 
-    /// Passes a packet of a PID that is on its way to the client.
+    /// Passes a packet of a PID that is on its way to the client. Returns what the PID is for.
     fn pass_on(
         &mut self,
         place: usize,
         packet: &[u8; LEN],
-        moved: Option<Option<Timestamps>>,
+        times: Times,
         sent: &mut Sent,
         out: &mut Vec<u8>,
-    ) {
-        let (Some(view), Some(route)) = (Packet::parse(packet), self.routes.get(place)) else {
-            return;
-        };
-        let mut route = *route;
-        if view.payload_unit_start() && view.has_payload() {
-            let times = moved.unwrap_or_else(|| view.payload().and_then(Timestamps::parse));
+    ) -> Option<Role> {
+        let (view, mut route) = (Packet::parse(packet)?, *self.routes.get(place)?);
+        if route.way.role == Role::Clock {
+            // The payload is for nobody.
+            route.state = if view.has_payload() { State::Dropping } else { State::Passing };
+        } else if view.payload_unit_start() && view.has_payload() {
+            let read = match times {
+                Times::Within => view.payload().and_then(Timestamps::parse),
+                Times::Moved(read) => read,
+            };
             let has_times = self.has_times(&route, view);
-            if !self.is_copy(&route, view.continuity_counter(), times, sent) {
-                route.state = self.judge(&route, has_times, times, sent);
+            if !self.is_copy(&route, view.continuity_counter(), read, sent) {
+                route.state = self.judge(&route, has_times, read, sent);
             }
         }
         if route.state == State::Passing {
-            self.send(&mut route, packet, moved.is_some(), sent, out);
+            self.send(&mut route, packet, times, sent, out);
         }
         if route.state != State::Passing {
             self.strip(&mut route, view, sent, out);
@@ -246,20 +267,22 @@ impl Rewriter {
         if let Some(kept) = self.routes.get_mut(place) {
             *kept = route;
         }
+        Some(route.way.role)
     }
 
-    /// Gives every PID of the standby's programme its way. Ways that stay go on as they are.
+    /// Gives every PID of the standby's programme its way. Streams that the programme goes on to
+    /// have on the same PID, and of the same kind, go on as they are.
     fn lay_out(&mut self, sent: &Sent) {
         let Some(announced) = self.program.announced() else { return };
-        let plan = mapping::plan(sent, &self.counters, &announced);
-        let time = Way { from: TDT, to: TDT, kind: Some(Kind::Sections(0)) };
-        let has_time = plan.ways.iter().all(|way| way.from != TDT && way.to != TDT);
-        let ways = plan.ways.into_iter().chain(Some(time).filter(|_| has_time));
         let before = std::mem::take(&mut self.routes);
+        let running: Vec<Way> = before.iter().map(|route| route.way).collect();
+        let plan = mapping::plan(sent, &self.counters, &running, &announced);
+        let date = Way { from: TDT, to: TDT, role: Role::Date };
+        let has_date = plan.ways.iter().all(|way| way.from != TDT && way.to != TDT);
+        let ways = plan.ways.into_iter().chain(Some(date).filter(|_| has_date));
         self.routes = ways
             .map(|way| {
-                let state = if way.kind.is_none() { State::Passing } else { State::Waiting };
-                let new = Route { way, state, counter_shift: None };
+                let new = Route { way, state: State::Waiting, counter_shift: None };
                 before.iter().find(|route| route.way == way).copied().unwrap_or(new)
             })
             .collect();

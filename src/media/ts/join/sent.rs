@@ -11,6 +11,7 @@ use crate::media::ts::join::time::Due;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pid;
+use crate::media::ts::pes::Pts;
 use crate::media::ts::pes::Timestamps;
 use track::Unit;
 
@@ -21,8 +22,13 @@ mod track;
 /// Streams that are remembered after a PMT names them no longer.
 const GONE_MAX: usize = 32;
 
-/// Follows what one client is sent. 200 bytes, 1 KiB at most for each of PAT and PMT, 64 bytes for
-/// each stream of the PMT (which has room for 200): 1 KiB for a usual stream.
+/// Times of such a stream that lie further ahead of those that there are, in ticks of 90 kHz, are of
+/// another time line.
+const GONE_AHEAD_MAX: i64 = 10 * Pts::HZ.cast_signed();
+
+/// Follows what one client is sent. 200 bytes and the tables (see [`Program`]), 88 bytes for each
+/// stream of the PMT, which has room for 201, and for each of the last that are gone: 1 KiB for a
+/// usual stream, 26 KiB for the most streams.
 #[derive(Debug)]
 pub(super) struct Sent {
     program: Program,
@@ -67,7 +73,7 @@ impl Sent {
         self.clock
     }
 
-    /// The PIDs that the client's PMTs have named, and what it took them for.
+    /// The PIDs that the client's PMTs have named, and what it took them for last.
     pub(super) fn known(&self) -> impl DoubleEndedIterator<Item = (Pid, Kind)> + '_ {
         self.gone.iter().chain(&self.tracks).map(|track| (track.pid, track.kind))
     }
@@ -81,8 +87,9 @@ impl Sent {
         self.tracks.iter().find(|track| track.pid == pid)
     }
 
-    /// Where the times go on for a stream that goes to `pid`: those of the stream that was there,
-    /// else of the first one of its sort, else of the first video or sound that has any.
+    /// Where the times go on for a stream that goes to `pid`: those of the stream that is there,
+    /// else of the first one of its sort, else of the first video or sound that has any; later where
+    /// a stream that is there no longer has had later ones on `pid`.
     pub(super) fn due(&self, pid: Option<Pid>, is_video: bool) -> Due {
         let timed = || self.tracks.iter().filter(|track| track.last.is_some());
         let of_sort = |video: bool| {
@@ -90,9 +97,16 @@ impl Sent {
         };
         let same = timed().find(|track| Some(track.pid) == pid);
         let lead = same.or_else(|| of_sort(is_video)).or_else(|| of_sort(!is_video));
+        let gone = self.gone.iter().find(|track| Some(track.pid) == pid);
+        let last = gone.filter(|gone| {
+            let dues = gone.due().zip(lead.and_then(Track::due));
+            let ahead = dues.map(|(gone, due)| gone.since(due));
+            ahead.is_some_and(|ahead| (1..=GONE_AHEAD_MAX).contains(&ahead))
+        });
+        let last = last.or(lead);
         Due {
-            dts: lead.and_then(Track::due),
-            pts: lead.and_then(Track::due_pts),
+            dts: last.and_then(Track::due),
+            pts: last.and_then(Track::due_pts),
             clock: self.clock,
         }
     }
@@ -150,6 +164,13 @@ impl Sent {
         self.look_out(pid);
     }
 
+    /// The source has ended: nothing more of what was begun will come.
+    pub(super) fn close_all(&mut self) {
+        self.tracks.iter_mut().for_each(|track| track.unit = Unit::Finished);
+        self.program.reset();
+        self.awaited = 0;
+    }
+
     /// Whether a PES packet of the programme's streams or one of its tables has been begun and not
     /// ended.
     pub(super) fn is_amid_unit(&self) -> bool {
@@ -193,7 +214,10 @@ impl Sent {
                 None => Track::new(stream.pid, kind),
             });
         }
+        // Of each PID what was on it last.
+        before.retain(|track| self.tracks.iter().all(|now| now.pid != track.pid));
         before.drain(..before.len().saturating_sub(GONE_MAX));
+        before.shrink_to(GONE_MAX);
         before.iter_mut().for_each(|track| track.unit = Unit::Finished);
         self.gone = before;
     }

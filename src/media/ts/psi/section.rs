@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::media::ts::packet;
 use crate::media::ts::packet::ContinuityCounter;
+use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pid;
 
 /// Bytes up to and including `section_length`.
@@ -12,6 +13,10 @@ const PREFIX_LEN: usize = 3;
 
 /// Bytes after `section_length` that are no body: five of header, four of CRC.
 const OVERHEAD_LEN: usize = 9;
+
+/// Longest section that an [`Assembler`] takes: of PAT and PMT (2.4.4.4, 2.4.4.9) and of service
+/// information but events (ETSI EN 300 468, 5.1.1).
+const LEN_MAX: usize = 1024;
 
 /// Why bytes are not the section that was asked for, or cannot become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,34 +190,56 @@ pub fn write_packets(pid: Pid, counter: &mut ContinuityCounter, section: &[u8], 
     }
 }
 
-/// Gathers the sections of one PID from its packets' payloads. Holds at most one unfinished section
-/// and one payload, 4.3 KiB.
+/// Gathers the sections of one PID from its packets. Holds at most one unfinished section, 1 KiB.
+/// Sections that are longer than those of PAT, PMT and the like may be are passed over.
 #[derive(Debug, Default)]
 pub struct Assembler {
     /// What of a section has come so far; empty between sections.
     buffer: Vec<u8>,
+    /// Of the last packet; of no meaning between sections.
+    counter: u8,
 }
 
 impl Assembler {
     /// An assembler that waits for the first section to begin.
     #[must_use]
     pub const fn new() -> Self {
-        Self { buffer: Vec::new() }
+        Self { buffer: Vec::new(), counter: 0 }
     }
 
-    /// Whether no section is unfinished: until one begins, no payload is needed.
+    /// Whether no section is unfinished: until one begins, no packet is needed.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Drops an unfinished section: to be called where a packet was lost.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Drops an unfinished section: what comes next does not follow what came last.
     pub fn reset(&mut self) {
         self.buffer.clear();
     }
 
-    /// Takes the payload of the next packet and hands each section that it completes to `each`,
-    /// unchecked and with nothing behind it.
+    /// Takes the next packet of the PID and hands each section that it completes to `each`,
+    /// unchecked and with nothing behind it. A packet within a section that comes again (2.4.3.3) is
+    /// passed over; where one is missing, the unfinished section is dropped.
+    pub fn push_packet(&mut self, packet: Packet<'_>, each: impl FnMut(&[u8])) {
+        let Some(payload) = packet.payload() else { return };
+        let (begins, counter) = (packet.payload_unit_start(), packet.continuity_counter());
+        let last = std::mem::replace(&mut self.counter, counter);
+        if counter == last && !begins {
+            return;
+        }
+        if counter != ContinuityCounter::after(last).advance() {
+            self.reset();
+        }
+        self.push(begins, payload, each);
+    }
+
+    /// As [`push_packet`](Self::push_packet), of packets that are known to follow one another.
     pub fn push(&mut self, payload_unit_start: bool, payload: &[u8], mut each: impl FnMut(&[u8])) {
         if !payload_unit_start {
             self.go_on(payload, &mut each);
@@ -235,20 +262,37 @@ impl Assembler {
         self.buffer.clear();
         // A table id of 0xFF is stuffing up to the end of the packet.
         if rest.first().is_some_and(|table_id| *table_id != 0xFF) {
-            self.buffer.extend_from_slice(rest);
+            self.append(rest, &mut each);
         }
     }
 
-    /// Appends to the unfinished section. What follows its end without a new pointer field is
-    /// stuffing.
+    /// Goes on with the unfinished section, if there is one.
     fn go_on(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
-        if self.buffer.is_empty() {
+        if !self.is_idle() {
+            self.append(bytes, each);
+        }
+    }
+
+    /// Appends to the section. What follows its end without a new pointer field is stuffing.
+    fn append(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+        let mut rest = bytes;
+        while let Some((byte, behind)) = rest.split_first()
+            && self.buffer.len() < PREFIX_LEN
+        {
+            self.buffer.push(*byte);
+            rest = behind;
+        }
+        let Some(len) = len(&self.buffer) else { return };
+        if len > LEN_MAX {
+            self.reset();
             return;
         }
-        self.buffer.extend_from_slice(bytes);
-        if let Some(section) = len(&self.buffer).and_then(|len| self.buffer.get(..len)) {
-            each(section);
-            self.buffer.clear();
+        let missing = len - self.buffer.len();
+        self.buffer.reserve_exact(missing);
+        self.buffer.extend_from_slice(rest.get(..missing).unwrap_or(rest));
+        if self.buffer.len() == len {
+            each(&self.buffer);
+            self.reset();
         }
     }
 }

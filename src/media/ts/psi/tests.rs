@@ -190,6 +190,45 @@ fn a_lost_packet_loses_one_section() {
     assert_eq!(sections, 0);
 }
 
+#[test]
+fn packets_that_come_again_or_not_at_all_are_told_by_their_counters() {
+    let section = pmt(60);
+    let (mut counter, mut out) = (ContinuityCounter::after(13), Vec::new());
+    write_packets(Pid::SDT, &mut counter, &section, &mut out);
+    write_packets(Pid::SDT, &mut counter, &section, &mut out);
+    let whole: Vec<_> = out.as_chunks::<{ packet::LEN }>().0.iter().collect();
+    let assemble = |packets: &[&[u8; packet::LEN]]| {
+        let mut assembler = Assembler::new();
+        let mut sections = Vec::new();
+        for bytes in packets {
+            let packet = Packet::parse(bytes).unwrap();
+            assembler.push_packet(packet, |section| sections.push(section.to_vec()));
+        }
+        assert!(assembler.is_idle());
+        sections
+    };
+    let twice = whole.iter().flat_map(|packet| [*packet, *packet]).collect::<Vec<_>>();
+    assert_eq!(assemble(&twice), [section.clone(), section.clone()]);
+    for lost in 0..whole.len() / 2 {
+        let mut left = whole.clone();
+        left.remove(lost);
+        assert_eq!(assemble(&left), std::slice::from_ref(&section), "packet {lost}");
+    }
+}
+
+#[test]
+fn memory_is_that_of_the_longest_table() {
+    for (high, most) in [(0xB3, 1024), (0xBF, 8)] {
+        let mut assembler = Assembler::new();
+        // The length is told in the second payload.
+        assembler.push(true, &[0, 2], |_| {});
+        for _ in 0..6 {
+            assembler.push(false, &[high; 184], |_| {});
+            assert!(assembler.heap_bytes() <= most);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(

@@ -1,4 +1,5 @@
-//! The stream that an audition listens to, and whether its pictures are random access points.
+//! The stream that an audition listens to, and whether its pictures are random access points. A video
+//! that the PMT names and that is not sent, as with radio services, is none to wait for.
 
 use crate::media::ts::join::access::Scanner;
 use crate::media::ts::join::access::Verdict;
@@ -14,12 +15,19 @@ use crate::media::ts::psi::Pmt;
 /// The longest header of a PES packet.
 const HEAD_MAX: usize = 9 + 255;
 
+/// Sound whose PES packets have begun so many times without a single packet of the video has none: in
+/// a multiplex video comes before the sound that goes with it.
+const BEGUN_ALONE: u8 = 5;
+
 /// The stream whose pictures are waited for; of a programme without video the first sound.
 pub(super) struct Lead {
     pub(super) pid: Pid,
     pub(super) kind: Option<Kind>,
     pub(super) pcr_pid: Pid,
     pub(super) look: Look,
+    /// The first sound, while nothing of the video has come, and PES packets of it that have begun.
+    instead: Option<(Pid, Kind)>,
+    begun: u8,
     /// Of the last packet with payload.
     counter: u8,
     /// Of the PES packet that is looked at.
@@ -38,12 +46,34 @@ pub(super) enum Look {
 impl Lead {
     pub(super) fn of(pmt: &Pmt<'_>) -> Self {
         let streams = || pmt.streams().map(|stream| (stream.pid, Kind::of(&stream)));
-        let lead = streams()
-            .find(|(_, kind)| kind.is_video())
-            .or_else(|| streams().find(|(_, kind)| kind.is_audio()));
-        let pcr_pid = pmt.pcr_pid();
-        let (pid, kind) = lead.map_or((Pid::NULL, None), |(pid, kind)| (pid, Some(kind)));
-        Self { pid, kind, pcr_pid, look: Look::Away, counter: 0, times: None }
+        let video = streams().find(|(_, kind)| kind.is_video());
+        let sound = streams().find(|(_, kind)| kind.is_audio());
+        let (pid, kind) =
+            video.or(sound).map_or((Pid::NULL, None), |(pid, kind)| (pid, Some(kind)));
+        Self {
+            pid,
+            kind,
+            pcr_pid: pmt.pcr_pid(),
+            look: Look::Away,
+            instead: sound.filter(|_| video.is_some()),
+            begun: 0,
+            counter: 0,
+            times: None,
+        }
+    }
+
+    /// Notes which streams come. Once it `is_settled`, the sound leads instead of a video of which
+    /// nothing does.
+    pub(super) fn note_begun(&mut self, packet: Packet<'_>, is_settled: bool) {
+        let Some((pid, kind)) = self.instead.filter(|_| packet.has_payload()) else { return };
+        if packet.pid() == self.pid {
+            self.instead = None;
+        } else if packet.pid() == pid && packet.payload_unit_start() {
+            self.begun = self.begun.saturating_add(1);
+            if is_settled && self.begun > BEGUN_ALONE {
+                (self.pid, self.kind, self.instead) = (pid, Some(kind), None);
+            }
+        }
     }
 
     /// What is known of the PES packet that is looked at before more of it comes.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::media::ts::join::program::Program;
+use crate::media::ts::packet;
 use crate::media::ts::packet::ContinuityCounter;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
@@ -35,6 +36,10 @@ fn tables(pcr_pid: u16, descriptors: &[u8], streams: Streams<'_>, other: bool) -
 }
 
 fn planned(client: &[u8], standby: &[u8]) -> Plan {
+    planned_after(&[], client, standby)
+}
+
+fn planned_after(running: &[Way], client: &[u8], standby: &[u8]) -> Plan {
     let mut sent = Sent::new();
     client.as_chunks::<LEN>().0.iter().for_each(|packet| sent.note(packet));
     let mut watcher = Watcher::new();
@@ -43,7 +48,7 @@ fn planned(client: &[u8], standby: &[u8]) -> Plan {
     for packet in standby.as_chunks::<LEN>().0 {
         program.push(Packet::parse(packet).unwrap());
     }
-    plan(&sent, &Sequence::after(&watcher), &program.announced().unwrap())
+    plan(&sent, &Sequence::after(&watcher), running, &program.announced().unwrap())
 }
 
 fn pids(plan: &Plan) -> Vec<(u16, u16)> {
@@ -121,4 +126,65 @@ fn a_client_without_tables_gets_the_standbys() {
     assert_eq!(Pat::parse(&plan.pat).unwrap().section().version, 31);
     let plan = planned(&standby[..LEN], &other);
     assert_eq!(Pat::parse(&plan.pat).unwrap().section().version, 0);
+}
+
+#[test]
+fn ways_that_there_are_go_on() {
+    let (video, first, second) = ((0x1B, 0x40, &[][..]), (3, 0x41, GERMAN), (3, 0x42, GERMAN));
+    let client: Streams<'_> = &[(0x1B, 0x100, &[]), (3, 0x101, GERMAN), (3, 0x102, GERMAN)];
+    let client = tables(0x100, &[], client, false);
+    let plan = planned(&client, &tables(0x40, &[], &[video, first, second], false));
+    let without = tables(0x40, &[], &[video, second], false);
+    let with_another = tables(0x40, &[], &[video, (3, 0x43, GERMAN), first, second], false);
+    let after = pids(&planned_after(&plan.ways, &client, &without));
+    assert_eq!(after, [(0x40, 0x100), (0x42, 0x102)]);
+    let after = pids(&planned_after(&plan.ways, &client, &with_another));
+    assert_eq!(after, [(0x40, 0x100), (0x43, 0x43), (0x41, 0x101), (0x42, 0x102)]);
+    // Another kind has no way yet.
+    let other = tables(0x40, &[], &[video, (0x81, 0x41, GERMAN), second], false);
+    assert_eq!(pids(&planned_after(&plan.ways, &client, &other))[1], (0x41, 0x41));
+}
+
+#[test]
+fn other_pages_or_languages_make_a_new_version_on_the_same_pids() {
+    let page_1: &[u8] = b"\x59\x08deu\x10\0\x01\0\x01";
+    let page_5: &[u8] = b"\x59\x08deu\x10\0\x05\0\x05";
+    let with =
+        |descriptors| tables(0x100, &[], &[(0x1B, 0x100, &[]), (6, 0x102, descriptors)], false);
+    let version = |plan: &Plan| Pmt::parse(&plan.pmt).unwrap().section().version;
+    assert_eq!(version(&planned(&with(page_1), &with(page_1))), 31);
+    let plan = planned(&with(page_1), &with(page_5));
+    assert_eq!((version(&plan), pids(&plan)[1]), (0, (0x102, 0x102)));
+    assert_eq!(Pmt::parse(&plan.pmt).unwrap().streams().last().unwrap().descriptors, page_5);
+}
+
+#[test]
+fn new_streams_have_pids_of_their_own_where_all_have_been_used() {
+    let client = tables(0x100, &[], &[(0x1B, 0x100, &[])], false);
+    let mut all = client.clone();
+    for pid in 0x20..0x1FF0 {
+        packet::Header::new(Pid::masked(pid), 0).write(&[0; LEN], &mut all);
+    }
+    let streams: Vec<(u8, u16, &[u8])> = (0..200).map(|at| (0x95, 0x40 + at, &[][..])).collect();
+    let plan = planned(&all, &tables(0x40, &[], &streams, false));
+    let mut pids: Vec<u16> = plan.ways.iter().map(|way| way.to.value()).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    assert_eq!(pids.len(), 200);
+    assert!(pids.iter().all(|pid| (0x20..0x1FF0).contains(pid) && ![0x100, 0x1000].contains(pid)));
+}
+
+#[test]
+fn a_clock_on_the_pid_of_the_pmt_has_a_way() {
+    let streams: Streams<'_> = &[(0x1B, 0x100, &[])];
+    let (usual, odd) = (tables(0x100, &[], streams, false), tables(0x1000, &[], streams, false));
+    let plan = planned(&usual, &odd);
+    let place = plan.ways[1].to;
+    assert_eq!(plan.ways[1], Way { from: Pid::masked(0x1000), to: place, role: Role::Clock });
+    assert_ne!(place, Pid::masked(0x1000));
+    assert_eq!(Pmt::parse(&plan.pmt).unwrap().pcr_pid(), place);
+    assert_eq!(Pmt::parse(&planned(&odd, &odd).pmt).unwrap().section().version, 31);
+    // Nothing can be sent on the PAT's.
+    let plan = planned(&usual, &tables(0, &[], streams, false));
+    assert_eq!(Pmt::parse(&plan.pmt).unwrap().pcr_pid(), Pid::NULL);
 }

@@ -15,6 +15,9 @@ const LATE_MAX: i64 = 10 * Pts::HZ.cast_signed();
 /// PES packets of sound that are longer, in ticks of 90 kHz, hold several frames.
 const FRAME_MAX: u64 = Pts::HZ * 6 / 100;
 
+/// The longest time between two pictures, in ticks of 90 kHz: 24 a second, and a little.
+const PICTURE_MAX: i64 = Pts::HZ.cast_signed() / 23;
+
 /// By how much the sound of two sources may overlap rather than that a PES packet is missing, in
 /// ticks of 90 kHz: less than the shortest usual frame, so that no frame is out of order.
 const OVERLAP_MAX: u64 = Pts::HZ / 50;
@@ -35,7 +38,7 @@ impl Rewriter {
 
     /// Whether `packet` may begin a PES packet whose times can be read.
     pub(super) fn has_times(&self, route: &Route, packet: Packet<'_>) -> bool {
-        let is_pes = route.way.kind.is_some_and(|kind| !kind.is_sections());
+        let is_pes = route.way.role.kind().is_some_and(|kind| !kind.is_sections());
         is_pes && packet.scrambling() == 0 && !self.is_scrambled
     }
 
@@ -51,7 +54,7 @@ impl Rewriter {
             sent.close(route.way.to);
             return State::Dropping;
         }
-        let Some(kind) = route.way.kind.filter(|_| has_times) else { return State::Passing };
+        let Some(kind) = route.way.role.kind().filter(|_| has_times) else { return State::Passing };
         if self.lead == Some(route.way.from) {
             return self.judge_lead(route.state, times);
         }
@@ -67,7 +70,10 @@ impl Rewriter {
 
     /// Leaves out the pictures that come after the random access point and are shown before it: they
     /// may refer to pictures before it (RASL of HEVC, B pictures of an open GOP). Those of them that
-    /// do not (RADL) are left out as well.
+    /// do not (RADL) are left out as well. They end with the next picture that is shown after the
+    /// point. Its own second field, in a PES packet of its own, is sent before them (ISO/IEC 23008-2,
+    /// 7.4.2.2; ISO/IEC 13818-2, 6.1.1.11) and is shown within the time of one picture: so may the
+    /// next picture be, and then the one after it ends them.
     fn judge_lead(&mut self, state: State, times: Option<Timestamps>) -> State {
         if state == State::Waiting {
             return State::Passing;
@@ -75,7 +81,7 @@ impl Rewriter {
         let Some(point) = self.point else { return State::Passing };
         match times.map(|times| times.pts.since(point)) {
             None => state,
-            Some(0) => State::Passing,
+            Some(0..=PICTURE_MAX) => State::Passing,
             Some(ahead) if (-LATE_MAX..0).contains(&ahead) => State::Dropping,
             Some(_) => {
                 self.point = None;

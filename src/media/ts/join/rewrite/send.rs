@@ -1,6 +1,7 @@
 //! A packet on its way to the client: its PID, its counter, its times.
 
 use crate::media::ts::join::kind::Kind;
+use crate::media::ts::join::queue::Times;
 use crate::media::ts::join::rewrite::Rewriter;
 use crate::media::ts::join::rewrite::Route;
 use crate::media::ts::join::rewrite::State;
@@ -8,6 +9,7 @@ use crate::media::ts::join::sent::Sent;
 use crate::media::ts::join::splice;
 use crate::media::ts::join::time;
 use crate::media::ts::packet;
+use crate::media::ts::packet::Adaptation;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pcr;
@@ -20,7 +22,7 @@ impl Rewriter {
         &mut self,
         route: &mut Route,
         packet: &[u8; LEN],
-        is_moved: bool,
+        times: Times,
         sent: &mut Sent,
         out: &mut Vec<u8>,
     ) {
@@ -41,7 +43,7 @@ impl Rewriter {
             self.move_pcr(route.way.from, pcr, sent, copy);
         }
         let begins = view.payload_unit_start() && view.scrambling() == 0;
-        if begins && !is_moved && !self.move_times(route, copy) {
+        if begins && times == Times::Within && !self.move_times(route, copy) {
             out.truncate(start);
             route.state = State::Dropping;
             return;
@@ -67,7 +69,7 @@ impl Rewriter {
 
     /// False if the unit has times that cannot be moved.
     fn move_times(&self, route: &Route, copy: &mut [u8; LEN]) -> bool {
-        match route.way.kind {
+        match route.way.role.kind() {
             Some(Kind::Splice) => splice::shift(packet::payload_mut(copy), self.shift),
             Some(kind) if !kind.is_sections() => {
                 pes::shift_timestamps(packet::payload_mut(copy), self.shift);
@@ -94,12 +96,17 @@ impl Rewriter {
         if moved.is_some() && moved == sent.clock().last {
             return; // The packet came a second time.
         }
-        let header = packet::Header { pcr: Some(pcr), ..packet::Header::new(route.way.from, 0) };
+        let discontinuity = packet.adaptation().is_some_and(Adaptation::discontinuity_indicator);
+        let header = packet::Header {
+            discontinuity,
+            pcr: Some(pcr),
+            ..packet::Header::new(route.way.from, 0)
+        };
         let mut bare = Vec::with_capacity(LEN);
         header.write(&[], &mut bare);
         if let Some(bare) = bare.first_chunk() {
             route.counter_shift = None;
-            self.send(route, bare, true, sent, out);
+            self.send(route, bare, Times::Within, sent, out);
             route.counter_shift = None;
         }
     }
