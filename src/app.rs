@@ -170,7 +170,13 @@ impl App {
         }
         let sealing = Sealing::open(&config, around.keeps_state)?;
         let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics));
-        let delivery = Delivery::new(fetcher, Arc::clone(&metrics), sealing.seal(), &tasks);
+        let delivery = Delivery::new(
+            fetcher,
+            Arc::clone(&metrics),
+            sealing.seal(),
+            config.hls.shared_bytes,
+            &tasks,
+        );
         let connections = connections(&config);
         Ok(Self {
             catalogs: Arc::new(Catalogs::new(catalog)),

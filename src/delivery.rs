@@ -17,6 +17,8 @@ use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::feed::Course;
 use crate::delivery::feed::Feed;
+use crate::delivery::hls::Hls;
+use crate::delivery::hls::Viewing;
 use crate::delivery::line::Line;
 use crate::delivery::pipe::Carriage;
 use crate::delivery::reading::Extent;
@@ -41,11 +43,11 @@ mod failover;
 pub mod failure;
 mod feed;
 pub mod held;
+mod hls;
 mod line;
 mod live;
 mod loss;
 pub mod pipe;
-pub mod playlist;
 mod reading;
 pub mod resume;
 pub mod seal;
@@ -67,14 +69,32 @@ pub use viewer::Viewer;
 /// The body of every media answer: bytes at hand, or a session's stream.
 pub type Body = Either<Held, SessionBody>;
 
-/// What a session carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an answer carries.
+#[derive(Clone)]
 enum Piece {
-    /// A stream or a film: its begin and end are news, and a film's viewer may be away for an hour.
+    /// A stream or a film: a session of its own, whose viewer may be away for an hour.
     Whole,
-    /// One of the many segments of an HLS viewer: no news, and no reason to pause for longer than
+    /// One of the many segments of an HLS session: no reason to pause for longer than
     /// `limits.client_timeout`.
-    Segment,
+    Segment(Arc<Viewing>),
+}
+
+impl Piece {
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+
+    /// What its source is asked in any case.
+    fn question(&self, wish: &Wish) -> Question {
+        match self {
+            Self::Whole => Question::of(wish),
+            Self::Segment(viewing) => Question {
+                cookies: Some(Arc::clone(&viewing.cookies)),
+                viewer: None,
+                ..Question::of(wish)
+            },
+        }
+    }
 }
 
 /// One client's wish, as far as serving it needs to know.
@@ -85,6 +105,8 @@ pub struct Wish {
     pub headers: HeaderMap,
     /// The path of the request as the client sees it, for relative URLs in playlists.
     pub path: String,
+    /// The query of the request without weir's token.
+    pub query: Option<String>,
     /// Whose it is.
     pub client: IpAddr,
     /// Who is watching.
@@ -100,7 +122,7 @@ pub struct Wish {
 }
 
 /// Why a client gets no stream.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Every source was tried; what each said, in the order they were tried.
     #[error("no source can be played: {}", failure::listed(.0))]
@@ -114,6 +136,9 @@ pub enum Error {
     /// The client wants a form that the channel is not delivered in.
     #[error("this channel is delivered as {0}")]
     NotAcceptable(&'static str),
+    /// As many HLS sessions as clients are allowed.
+    #[error("all {0} places are taken (limits.clients)")]
+    Full(usize),
     /// A playlist that cannot be rewritten.
     #[error("the source's playlist cannot be passed on: {0}")]
     Playlist(&'static str),
@@ -132,6 +157,7 @@ pub struct Delivery {
     sessions: Sessions,
     metrics: Arc<Metrics>,
     seal: Arc<Seal>,
+    hls: Arc<Hls>,
     /// Whether the kernel lets bytes be spliced.
     splices: bool,
     /// Cancelled when the grace of a stop is over, so that sessions know who ended them.
@@ -139,9 +165,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Wires the parts; starts nothing.
+    /// Wires the parts; starts nothing. HLS clients of one channel share answers of `shared_bytes` at
+    /// most.
     #[must_use]
-    pub fn new(fetcher: Fetcher, metrics: Arc<Metrics>, seal: Arc<Seal>, tasks: &Tasks) -> Self {
+    pub fn new(
+        fetcher: Fetcher,
+        metrics: Arc<Metrics>,
+        seal: Arc<Seal>,
+        shared_bytes: usize,
+        tasks: &Tasks,
+    ) -> Self {
         let sessions = Sessions::new(Arc::clone(&metrics));
         let splices = match flow::pipe::probe() {
             Ok(()) => true,
@@ -151,7 +184,8 @@ impl Delivery {
             }
         };
         let cut = tasks.cut_notice();
-        Self { fetcher, sessions, metrics, seal, splices, cut }
+        let hls = Arc::new(Hls::new(tasks.clone(), shared_bytes));
+        Self { fetcher, sessions, metrics, seal, hls, splices, cut }
     }
 
     /// Who watches what.
@@ -236,6 +270,10 @@ impl Delivery {
         piece: Piece,
     ) -> Session {
         let control = Arc::clone(&wish.control);
+        if let Piece::Segment(viewing) = piece {
+            let info = &viewing.info;
+            return self.sessions.part(info, control, wish.place, self.cut.clone());
+        }
         let session = self.sessions.begin(Opening {
             channel: Arc::clone(channel),
             source,
@@ -248,7 +286,7 @@ impl Delivery {
             place: wish.place,
             cut: self.cut.clone(),
             way: line.way(),
-            is_whole: piece == Piece::Whole,
+            is_whole: true,
         });
         control.end_with(session.leave().clone());
         session

@@ -94,6 +94,7 @@ async fn source_line(
             response_timeout: config.failover.response_timeout,
             counted: source.is_counted(),
             egress: Arc::new(config.egress.clone()),
+            cookies: None,
         };
         match first_bytes(fetcher, &ask).await {
             Ok(what) => return (true, format!("{name}: {what}")),

@@ -2,6 +2,7 @@
 //! hyper sees them, ranges, URLs, queries, the headers that may cross the gateway, and the address
 //! of the client behind trusted proxies. Knows no socket, no clock and no configuration.
 
+pub mod cookies;
 pub mod credentials;
 pub mod forwarded;
 pub mod headers;
@@ -16,6 +17,7 @@ pub mod url;
 mod authority;
 mod syntax;
 
+pub use cookies::Cookies;
 pub use forwarded::client_address;
 pub use range::ByteRanges;
 pub use range::ContentRange;

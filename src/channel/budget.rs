@@ -34,6 +34,8 @@ pub struct Slot {
     lease: Option<Arc<Lease>>,
     /// Handed on with the slot; gone only while it is dropped.
     counted: Option<Presence>,
+    /// What this is a share of.
+    _whole: Option<Arc<Slot>>,
 }
 
 /// Which slot somebody holds, for those who may take it over: it holds nothing itself.
@@ -107,7 +109,7 @@ impl Budget {
     /// A slot that is used already.
     fn lease(self: &Arc<Self>, counted: Presence) -> Slot {
         let lease = Lease { budget: Arc::clone(self), after: Mutex::new(After::Free) };
-        Slot { lease: Some(Arc::new(lease)), counted: Some(counted) }
+        Slot { lease: Some(Arc::new(lease)), counted: Some(counted), _whole: None }
     }
 
     fn free_one(&self) {
@@ -144,10 +146,17 @@ impl Slot {
     /// For a source without a provider: counted, not limited.
     #[must_use]
     pub fn unlimited(gauge: Value) -> Self {
-        Self { lease: None, counted: Some(Presence::enter(gauge)) }
+        Self { lease: None, counted: Some(Presence::enter(gauge)), _whole: None }
     }
 
-    /// Which slot it is; `None` where nothing limits them.
+    /// A share of a slot that several requests have together: it is free when the last one is
+    /// dropped. Nobody can inherit a share.
+    #[must_use]
+    pub fn share(whole: &Arc<Self>) -> Self {
+        Self { lease: None, counted: None, _whole: Some(Arc::clone(whole)) }
+    }
+
+    /// Which slot it is; `None` where nothing limits them, and for a share.
     #[must_use]
     pub fn held(&self) -> Option<Arc<Lease>> {
         self.lease.clone()
@@ -221,6 +230,17 @@ mod tests {
         let lease = fourth.held().unwrap();
         drop(fourth);
         assert!(lease.inherit().is_none(), "there is nothing to be had any more");
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_free_when_its_last_share_is_gone() {
+        let budget = Arc::new(Budget::new(1, Value::default()));
+        let whole = Arc::new(budget.try_slot().unwrap());
+        let (one, two) = (Slot::share(&whole), Slot::share(&whole));
+        drop((whole, one));
+        assert_eq!(budget.used(), 1);
+        drop(two);
+        assert_eq!(budget.used(), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,6 +51,8 @@ pub struct Source {
     budget: Option<Arc<Budget>>,
     /// Open connections of sources without a budget.
     gauge: Value,
+    /// The slot that its connections share, instead of one each.
+    whole: Option<Arc<Slot>>,
     /// How it has fared, with all sessions. Guards a few words.
     health: Arc<Mutex<Health>>,
 }
@@ -111,6 +113,7 @@ impl Source {
             found: None,
             budget: owner.budget,
             gauge: owner.gauge,
+            whole: None,
             health: Arc::default(),
         })
     }
@@ -153,6 +156,7 @@ impl Source {
             found: None,
             budget: owner.budget,
             gauge: owner.gauge,
+            whole: None,
             health: Arc::default(),
         })
     }
@@ -162,6 +166,12 @@ impl Source {
     #[must_use]
     pub fn at(&self, url: Url) -> Self {
         Self { found: Some(url), ..self.clone() }
+    }
+
+    /// The same source for requests that share `slot`.
+    #[must_use]
+    pub fn within(self, slot: Arc<Slot>) -> Self {
+        Self { whole: Some(slot), ..self }
     }
 
     /// Where to ask, in order.
@@ -210,17 +220,19 @@ impl Source {
     /// A slot of the budget, if one is free now.
     #[must_use]
     pub fn try_slot(&self) -> Option<Slot> {
-        match &self.budget {
-            Some(budget) => budget.try_slot(),
-            None => Some(Slot::unlimited(self.gauge.clone())),
+        match (&self.whole, &self.budget) {
+            (Some(whole), _) => Some(Slot::share(whole)),
+            (None, Some(budget)) => budget.try_slot(),
+            (None, None) => Some(Slot::unlimited(self.gauge.clone())),
         }
     }
 
     /// A slot of the budget, waiting for one as long as it takes. Cancel safe.
     pub async fn slot(&self) -> Slot {
-        match &self.budget {
-            Some(budget) => budget.slot().await,
-            None => Slot::unlimited(self.gauge.clone()),
+        match (&self.whole, &self.budget) {
+            (Some(whole), _) => Slot::share(whole),
+            (None, Some(budget)) => budget.slot().await,
+            (None, None) => Slot::unlimited(self.gauge.clone()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Opening one source for one client: a slot, a fresh connection, an answer that is a success.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::media::sniff::Verdict;
 use crate::media::sniff::impostor;
 use crate::media::sniff::sniff;
 use crate::message::ContentRange;
+use crate::message::Cookies;
 use crate::message::headers::media_type;
 use crate::upstream;
 use crate::upstream::Answer;
@@ -61,6 +62,8 @@ pub(crate) struct Question {
     pub(crate) config: Arc<Config>,
     /// How long a source has to connect, and how long to answer.
     pub(crate) patience: Patience,
+    /// Cookies to send, and where those that are set go.
+    pub(crate) cookies: Option<Arc<Mutex<Cookies>>>,
     /// Whose other session may have to give its connection up for this; `None`: nobody's.
     pub(crate) viewer: Option<Viewer>,
 }
@@ -74,6 +77,7 @@ impl Question {
             fields: HeaderMap::new(),
             config: Arc::clone(&wish.config),
             patience: Patience::of(&wish.config),
+            cookies: None,
             viewer: Some(wish.viewer.clone()),
         }
     }
@@ -161,14 +165,14 @@ impl Delivery {
         for source in full {
             let failure = Failure::NoSlot(source.connections_max());
             self.note(channel, source, &failure);
-            attempts.push(Attempt { source: source.index, failure });
+            attempts.push(Attempt { source: source.index, failure: Arc::new(failure) });
         }
         Err(Error::Exhausted(attempts))
     }
 
     /// The slot that another session of the same viewer has for one of these sources, none of which
     /// has a free one: that session ends. Cancel safe: the slot is free then.
-    async fn taken_over(
+    pub(super) async fn taken_over(
         &self,
         channel: &Channel,
         full: &[&Source],
@@ -224,7 +228,7 @@ impl Delivery {
             }
             Err(failure) => {
                 self.failed(channel, source, &failure, question);
-                Err(Attempt { source: source.index, failure })
+                Err(Attempt { source: source.index, failure: Arc::new(failure) })
             }
         }
     }
@@ -280,6 +284,7 @@ impl Delivery {
                 response_timeout: question.patience.response,
                 counted: source.is_counted(),
                 egress: question.config.egress.clone().into(),
+                cookies: question.cookies.clone(),
             };
             last = match self.fetcher.fetch(&ask).await {
                 Ok(answer) => {

@@ -1,5 +1,6 @@
 //! Why sources gave no stream, and what that means for the client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channel::health;
@@ -7,12 +8,12 @@ use crate::delivery::resume::Refusal;
 use crate::upstream;
 
 /// One source that was tried and failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// The source's index.
     pub source: usize,
     /// Why it gives no stream.
-    pub failure: Failure,
+    pub failure: Arc<Failure>,
 }
 
 /// Why one source gives no stream.
@@ -55,7 +56,7 @@ pub fn outlook(attempts: &[Attempt]) -> Outlook {
     if let Some(wait) = attempts.iter().filter_map(|attempt| attempt.failure.may_pass()).min() {
         return Outlook::MayPass(wait);
     }
-    let silent = |attempt: &Attempt| matches!(&attempt.failure, Failure::Upstream(error) if error.is_timeout());
+    let silent = |attempt: &Attempt| matches!(&*attempt.failure, Failure::Upstream(error) if error.is_timeout());
     if attempts.iter().all(silent) { Outlook::Silent } else { Outlook::Broken }
 }
 
@@ -144,7 +145,7 @@ mod tests {
             let attempts: Vec<_> = failures
                 .into_iter()
                 .enumerate()
-                .map(|(source, failure)| Attempt { source, failure })
+                .map(|(source, failure)| Attempt { source, failure: Arc::new(failure) })
                 .collect();
             assert_eq!(outlook(&attempts), expected, "{}", listed(&attempts));
         }

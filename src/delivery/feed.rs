@@ -297,7 +297,7 @@ impl Feed {
         // Whoever takes the session's connection over takes the one that it has.
         let active = self.active.as_ref().and_then(|active| active.line.lease());
         let standby = || self.standby.as_ref().and_then(|standby| standby.lease.clone());
-        session.holds(active.or_else(standby));
+        session.info().holds(active.or_else(standby));
     }
 
     /// Does one thing; some are answered at once.

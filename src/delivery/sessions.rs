@@ -132,6 +132,22 @@ impl Info {
         self.desk.as_ref()
     }
 
+    /// It holds this slot now: that of its active, or, without one, of its standby. `None` also where
+    /// others share it.
+    pub(crate) fn holds(&self, lease: Option<Arc<Lease>>) {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
+    }
+
+    /// Given when the session must end.
+    pub(crate) fn leave(&self) -> &Notice {
+        &self.leave
+    }
+
+    /// It plays from this source now.
+    pub(crate) fn plays(&self, source: usize) -> usize {
+        self.source.swap(source, Ordering::Relaxed)
+    }
+
     /// Its slot, if it is one of `budget`'s.
     fn lease_of(&self, budget: &Arc<Budget>) -> Option<Arc<Lease>> {
         let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,8 +191,10 @@ pub(crate) struct Session {
     end: Option<End>,
     control: Arc<Control>,
     cut: Notice,
+    /// One request of a session that has many: it is in no list and says nothing.
+    is_part: bool,
     _place: Box<dyn std::any::Any + Send + Sync>,
-    _counted: Presence,
+    _counted: Option<Presence>,
 }
 
 impl Sessions {
@@ -273,7 +291,29 @@ impl Sessions {
             control: opening.control,
             cut: opening.cut,
             _place: opening.place,
-            _counted: Presence::enter(self.metrics.sessions(&channel.id)),
+            is_part: false,
+            _counted: Some(Presence::enter(self.metrics.sessions(&channel.id))),
+        }
+    }
+
+    /// One request of the session behind `info`, whose bytes are counted there.
+    pub(crate) fn part(
+        &self,
+        info: &Arc<Info>,
+        control: Arc<Control>,
+        place: Box<dyn std::any::Any + Send + Sync>,
+        cut: Notice,
+    ) -> Session {
+        let (info, sessions) = (Arc::clone(info), self.clone());
+        Session {
+            info,
+            sessions,
+            end: None,
+            control,
+            cut,
+            is_part: true,
+            _place: place,
+            _counted: None,
         }
     }
 }
@@ -281,6 +321,10 @@ impl Sessions {
 impl Session {
     /// Counts bytes that came from the source and go to the client.
     pub(crate) fn passed(&self, bytes: usize) {
+        if self.is_part {
+            self.info.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            return;
+        }
         // Nobody else writes, so this need not be one step; and nobody else's cache line is touched.
         let before = self.info.bytes.load(Ordering::Relaxed);
         self.info.bytes.store(before + bytes as u64, Ordering::Relaxed);
@@ -314,13 +358,8 @@ impl Session {
     }
 
     /// What its log lines name it by.
-    pub(crate) fn info(&self) -> &Info {
+    pub(crate) fn info(&self) -> &Arc<Info> {
         &self.info
-    }
-
-    /// It holds this slot now: that of its active, or, without one, of its standby.
-    pub(crate) fn holds(&self, lease: Option<Arc<Lease>>) {
-        *self.info.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
     }
 
     /// It goes over to this line of this source, after the client has got nothing for `gap`. `seam` is
@@ -333,9 +372,9 @@ impl Session {
         seam: Option<Seam>,
     ) {
         let info = &self.info;
-        let from = info.source.swap(source, Ordering::Relaxed);
+        let from = info.plays(source);
         info.switches.fetch_add(1, Ordering::Relaxed);
-        self.holds(line.lease());
+        info.holds(line.lease());
         let metrics = &self.sessions.metrics;
         metrics.failover(&info.channel.id, reason.word(), gap);
         let (channel, session, client, gap_ms) =
@@ -374,6 +413,11 @@ impl Drop for Session {
         let end = self.end();
         let info = &self.info;
         let mut running = self.sessions.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_part {
+            // The session itself may have ended before.
+            self.sessions.settle(info);
+            return;
+        }
         running.remove(&info.id);
         self.sessions.settle(info);
         drop(running);

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::USER_AGENT;
 
 /// A viewer. Two requests with the same one may take each other's connection over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Viewer {
     /// The name of the access token that was given.
     Token(Arc<str>),

@@ -35,13 +35,12 @@ impl Delivery {
         piece: Piece,
     ) -> Result<Response<Body>, Error> {
         if wish.method == Method::HEAD {
-            return self.vod_head(channel, &wish).await;
+            return self.vod_head(channel, &wish, piece).await;
         }
         let question = Question {
             want: Want::File,
             fields: vod_request(&wish.headers),
-            viewer: (piece == Piece::Whole).then(|| wish.viewer.clone()),
-            ..Question::of(&wish)
+            ..piece.question(&wish)
         };
         let opened = self.first_source(channel, &question).await.map_err(missing)?;
         Ok(self.file(channel, wish, opened, piece))
@@ -64,13 +63,13 @@ impl Delivery {
             headers.remove(CONTENT_LENGTH);
             return answer(status, headers, Either::Left(Held::empty()));
         }
-        match piece {
+        match &piece {
             Piece::Whole => wish.control.wait_for_ever(),
-            Piece::Segment => wish.control.limit_patience(wish.config.limits.client_timeout),
+            Piece::Segment(_) => wish.control.limit_patience(wish.config.limits.client_timeout),
         }
         let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);
         let original = Original::of(status, &opened.answer.head.headers);
-        let original = original.filter(|_| piece == Piece::Whole);
+        let original = original.filter(|_| piece.is_whole());
         let rest = original.map(|original| Rest {
             delivery: self.clone(),
             channel: Arc::clone(channel),
@@ -83,7 +82,12 @@ impl Delivery {
     }
 
     /// HEAD is asked upstream; a source that refuses it is asked for one byte instead.
-    async fn vod_head(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<Response<Body>, Error> {
+    async fn vod_head(
+        &self,
+        channel: &Arc<Channel>,
+        wish: &Wish,
+        piece: Piece,
+    ) -> Result<Response<Body>, Error> {
         let mut fields = vod_request(&wish.headers);
         // Range means nothing in HEAD (RFC 9110 14.2); sources that heed it confuse players.
         fields.remove(RANGE);
@@ -93,7 +97,7 @@ impl Delivery {
             fields: fields.clone(),
             // A look at a file takes no stream from anybody.
             viewer: None,
-            ..Question::of(wish)
+            ..piece.question(wish)
         };
         let (status, headers) = match self.first_source(channel, &question).await {
             Ok(opened) => {
@@ -147,7 +151,7 @@ fn is_final(error: &Error) -> bool {
     let Error::Exhausted(attempts) = error else {
         return true;
     };
-    attempts.iter().all(|attempt| match &attempt.failure {
+    attempts.iter().all(|attempt| match &*attempt.failure {
         Failure::NoSlot(_) | Failure::NoStart(_) | Failure::OtherFile(_) => true,
         Failure::Upstream(error) => match error {
             upstream::Error::Status { code, .. } => matches!(code, 401 | 404 | 407 | 410 | 429),

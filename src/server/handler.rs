@@ -234,6 +234,7 @@ impl Server {
             method: asked.request.method().clone(),
             headers: asked.request.headers().clone(),
             path: asked.request.uri().path().to_owned(),
+            query: asked.query.clone(),
             client: asked.client,
             viewer: asked.viewer.clone(),
             started: asked.started,

@@ -126,6 +126,10 @@ impl Problem {
                 Outlook::Silent => StatusCode::GATEWAY_TIMEOUT,
                 Outlook::Broken => StatusCode::BAD_GATEWAY,
             },
+            Cause::Full(_) => {
+                retry_after = Some(RETRY_SECONDS);
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Cause::Missing(410) => StatusCode::GONE,
             Cause::Missing(_) => StatusCode::NOT_FOUND,
             Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,

@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, HOST, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, COOKIE, HOST, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body_util::Empty;
@@ -17,6 +17,7 @@ use hyper::client::conn::http1;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Egress;
+use crate::message::Cookies;
 use crate::message::Url;
 use crate::message::credentials;
 use crate::message::headers::retry_after;
@@ -71,6 +72,8 @@ pub struct Ask {
     pub counted: bool,
     /// Which addresses connections may go to.
     pub egress: Arc<Egress>,
+    /// Cookies to send, and where those that are set on the way go.
+    pub cookies: Option<Arc<Mutex<Cookies>>>,
 }
 
 /// A source's answer: the head, and the body still to be read from its connection.
@@ -118,6 +121,10 @@ impl Fetcher {
             let (response, driver) = self.exchange(ask, &url).await?;
             self.metrics.upstream_response(started.elapsed());
             let (head, incoming) = response.into_parts();
+            if let Some(cookies) = &ask.cookies {
+                let mut cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner);
+                cookies.store(&url, &head.headers);
+            }
             let is_raw = !url.is_https() && !head.headers.contains_key(TRANSFER_ENCODING);
             let next =
                 trail.follow(head.status.as_u16(), &head.headers).map_err(Error::Redirect)?;
@@ -212,6 +219,10 @@ fn request(ask: &Ask, url: &Url) -> Result<Request<Empty<Bytes>>, Error> {
     // A body that was compressed on the way could not be passed on byte by byte.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.extend(ask.fields.clone());
+    if let Some(cookies) = &ask.cookies {
+        let cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        headers.extend(cookies.field(url).map(|field| (COOKIE, field)));
+    }
     if at_home {
         let mut own_fields = ask.own_fields.clone();
         if headers.contains_key(AUTHORIZATION) {

@@ -11,6 +11,8 @@ use crate::support::vod::LAST_MODIFIED;
 mod keys;
 mod links;
 mod refusals;
+mod sessions;
+mod switches;
 
 const LIMITS: &str = "limits: {requests_per_second: 10000, clients_per_ip: 1000}";
 const CHANNEL: &str = "/hls/one/playlist.m3u8";

@@ -224,8 +224,8 @@ async fn a_bad_playlist_is_502_and_its_text_stays_here() {
         ("another scheme", text(&format!("{HEADER}#EXTINF:4,\nfile:///etc/SECRET\n"))),
         ("yet another", text(&format!("{HEADER}#EXTINF:4,\nrtmp://x.example/SECRET\n"))),
         (
-            "a variable",
-            text("#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"SECRET\"\n#EXTINF:4,\n{$a}.ts\n"),
+            "a variable that nobody has defined",
+            text("#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"SECRET\"\n#EXTINF:4,\n{$b}.ts\n"),
         ),
         (
             "line ends of old Macs",

@@ -1,0 +1,299 @@
+//! HLS: a playlist or segment is fetched when a client asks for it; in a playlist every URI becomes
+//! a sealed one of this gateway. Who watches is a session of [`viewings`]; what several watch is
+//! fetched once ([`flights`]).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response};
+use http_body_util::Either;
+use tokio::time::timeout;
+
+use crate::channel::Channel;
+use crate::channel::Kind;
+use crate::channel::Slot;
+use crate::channel::Source;
+use crate::delivery::Attempt;
+use crate::delivery::Body;
+use crate::delivery::Delivery;
+use crate::delivery::Error;
+use crate::delivery::Failure;
+use crate::delivery::Held;
+use crate::delivery::Piece;
+use crate::delivery::Wish;
+use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Question;
+use crate::delivery::attempt::Want;
+use crate::delivery::hls::flights::Answer;
+use crate::delivery::hls::flights::Flights;
+use crate::delivery::hls::links::Origin;
+use crate::delivery::hls::links::unix_seconds;
+use crate::delivery::hls::lists::List;
+use crate::delivery::hls::lists::ListKey;
+use crate::delivery::hls::lists::Listed;
+use crate::delivery::hls::renditions::Place;
+use crate::delivery::hls::viewings::Viewings;
+use crate::delivery::seal::Behind;
+use crate::delivery::seal::Sealed;
+use crate::delivery::sessions::Opening;
+use crate::lifecycle::Tasks;
+use crate::media::m3u8::Variables;
+use crate::message::Cookies;
+use crate::message::Url;
+
+mod flights;
+mod links;
+mod lists;
+mod renditions;
+mod viewings;
+
+pub(crate) use viewings::Viewing;
+
+/// The media type of playlists (RFC 8216 section 4).
+const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+
+/// What HLS channels have in common. One for the program.
+pub(crate) struct Hls {
+    viewings: Viewings,
+    /// Playlists, by source and request.
+    lists: Flights<ListKey, Listed>,
+    /// The beginnings of channels that nobody watches yet, by id.
+    firsts: Flights<Arc<str>, Result<First, Error>>,
+}
+
+/// The first playlist of a channel that nobody watched.
+#[derive(Clone)]
+struct First {
+    source: usize,
+    slot: Arc<Slot>,
+    list: Arc<List>,
+    cookies: Cookies,
+}
+
+impl Answer for Result<First, Error> {
+    fn lifetime(&self) -> Option<Duration> {
+        None // From now on somebody watches.
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Hls {
+    /// Nobody watches anything. Answers that are shared take `shared_bytes` at most, but for one.
+    pub(crate) fn new(tasks: Tasks, shared_bytes: usize) -> Self {
+        Self {
+            viewings: Viewings::new(tasks),
+            lists: Flights::new(shared_bytes),
+            firsts: Flights::new(1),
+        }
+    }
+}
+
+impl Delivery {
+    /// The channel's own playlist. Its client is a session from here on, and for as long as it asks
+    /// for more.
+    pub(super) async fn playlist(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+    ) -> Result<Response<Body>, Error> {
+        if wish.method == Method::HEAD {
+            return Ok(playlist_answer(String::new(), wish));
+        }
+        let (viewing, list) = match self.hls.viewings.of(channel, &wish.viewer) {
+            Some(viewing) => {
+                let list = self.list(&viewing, &Place::own(viewing.source()), &wish).await?;
+                (viewing, list)
+            }
+            None => self.first_list(channel, &wish).await?,
+        };
+        let place = Place::own(list.place.source);
+        self.answer_list(&viewing, &place, &list, &Variables::default(), wish)
+    }
+
+    /// What a sealed URL leads to: another playlist, or bytes passed through. `now` is the wall
+    /// clock, which expiry is measured by.
+    ///
+    /// # Errors
+    /// As [`Delivery::serve`]; [`Error::Forged`] and [`Error::Expired`] before anything is opened.
+    pub async fn serve_sealed(
+        &self,
+        sealed: &Sealed,
+        channel: &Arc<Channel>,
+        wish: Wish,
+        now: SystemTime,
+    ) -> Result<Response<Body>, Error> {
+        if unix_seconds(now) > u64::from(sealed.expires) {
+            return Err(Error::Expired);
+        }
+        let url = Url::parse(&sealed.url).map_err(|_| Error::Forged)?;
+        let home = channel.sources.get(usize::from(sealed.source)).ok_or(Error::Forged)?;
+        let viewing = match self.hls.viewings.numbered(sealed.session, channel) {
+            Some(viewing) => viewing,
+            None => self.come_back(sealed.session, channel, home, &wish).await?,
+        };
+        viewing.touch();
+        match sealed.behind {
+            Behind::Playlist if wish.method == Method::HEAD => {
+                Ok(playlist_answer(String::new(), wish))
+            }
+            Behind::Playlist => {
+                let mut imported = Variables::default();
+                for (name, value) in &sealed.variables {
+                    imported.define(name, value).map_err(|_| Error::Forged)?;
+                }
+                let place = Place { source: home.index, url: Some(url) };
+                let list = self.list(&viewing, &place, &wish).await?;
+                self.answer_list(&viewing, &place, &list, &imported, wish)
+            }
+            Behind::Media => {
+                let source = home.at(url).within(viewing.slot());
+                let only = Arc::new(channel.only(source, Kind::Vod));
+                self.vod(&only, wish, Piece::Segment(viewing)).await
+            }
+        }
+    }
+
+    /// Opens the seal of a path segment (its extension already off).
+    #[must_use]
+    pub fn unseal(&self, text: &str) -> Option<Sealed> {
+        self.seal.open(text)
+    }
+
+    /// Begins a session with the channel's playlist, from the source that others watch it from, or
+    /// from the first that has one.
+    async fn first_list(
+        &self,
+        channel: &Arc<Channel>,
+        wish: &Wish,
+    ) -> Result<(Arc<Viewing>, Arc<List>), Error> {
+        let viewings = &self.hls.viewings;
+        if viewings.count() >= wish.config.limits.clients {
+            return Err(Error::Full(wish.config.limits.clients));
+        }
+        let number = viewings.number();
+        let shared = viewings
+            .source_in_use(channel)
+            .and_then(|source| viewings.shared_slot(channel, source).map(|slot| (source, slot)));
+        if let Some((source, slot)) = shared {
+            let viewing = self.begin(number, channel, (source, slot), wish);
+            let list = self.list(&viewing, &Place::own(source), wish).await?;
+            return Ok((viewing, list));
+        }
+        let key = Arc::clone(&channel.id);
+        let first = self.hls.firsts.answer(key, number, || self.first(channel, wish)).await?;
+        let viewing = self.begin(number, channel, (first.source, first.slot), wish);
+        viewing.cookies().clone_from(&first.cookies);
+        Ok((viewing, first.list))
+    }
+
+    async fn first(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<First, Error> {
+        let cookies = Arc::new(Mutex::new(Cookies::new()));
+        let question = Question {
+            want: Want::Playlist,
+            cookies: Some(Arc::clone(&cookies)),
+            ..Question::of(wish)
+        };
+        let Opened { source, answer, slot, text, .. } =
+            self.first_source(channel, &question).await?;
+        let list = Arc::new(List::new(text, Place::own(source), answer.url));
+        let cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(First { source, slot: Arc::new(slot), list, cookies })
+    }
+
+    /// A session that ended while its player paused, or that another weir has begun.
+    async fn come_back(
+        &self,
+        number: u32,
+        channel: &Arc<Channel>,
+        source: &Source,
+        wish: &Wish,
+    ) -> Result<Arc<Viewing>, Error> {
+        let slot = match self.hls.viewings.shared_slot(channel, source.index) {
+            Some(slot) => slot,
+            None => Arc::new(self.slot_of(channel, source, wish).await?),
+        };
+        Ok(self.begin(number, channel, (source.index, slot), wish))
+    }
+
+    async fn slot_of(
+        &self,
+        channel: &Channel,
+        source: &Source,
+        wish: &Wish,
+    ) -> Result<Slot, Error> {
+        if let Some(slot) = source.try_slot() {
+            return Ok(slot);
+        }
+        if let Some((_, slot)) = self.taken_over(channel, &[source], &Question::of(wish)).await {
+            return Ok(slot);
+        }
+        let freed = timeout(wish.config.failover.slot_wait, source.slot()).await;
+        freed.map_err(|_| {
+            let failure = Arc::new(Failure::NoSlot(source.connections_max()));
+            Error::Exhausted(vec![Attempt { source: source.index, failure }])
+        })
+    }
+
+    fn begin(
+        &self,
+        number: u32,
+        channel: &Arc<Channel>,
+        (source, slot): (usize, Arc<Slot>),
+        wish: &Wish,
+    ) -> Arc<Viewing> {
+        let session = self.sessions.begin(Opening {
+            channel: Arc::clone(channel),
+            source,
+            client: wish.client,
+            started: wish.started,
+            control: Arc::clone(&wish.control),
+            viewer: wish.viewer.clone(),
+            slot: None,
+            desk: None,
+            // Each of its requests has a place of its own.
+            place: Box::new(()),
+            cut: self.cut.clone(),
+            way: "hls",
+            is_whole: true,
+        });
+        self.hls.viewings.begin(number, wish.viewer.clone(), (source, slot), session)
+    }
+
+    fn answer_list(
+        &self,
+        viewing: &Viewing,
+        place: &Place,
+        list: &List,
+        imported: &Variables,
+        wish: Wish,
+    ) -> Result<Response<Body>, Error> {
+        let text = viewing.follow(place, list)?;
+        let origin = Origin {
+            channel: &viewing.channel.id,
+            source: u8::try_from(list.place.source)
+                .map_err(|_| Error::Playlist("too many sources"))?,
+            session: viewing.number,
+            url: &list.url,
+            imported,
+            path: &wish.path,
+        };
+        let text = origin.rewrite(&self.seal, text.as_bytes(), SystemTime::now())?;
+        Ok(playlist_answer(text, wish))
+    }
+}
+
+/// The place under the limits is held until the client has the text: a long film's is megabytes.
+fn playlist_answer(text: String, wish: Wish) -> Response<Body> {
+    wish.control.limit_patience(wish.config.limits.client_timeout);
+    let body = Held::new(Bytes::from(text), Some(wish.place));
+    let mut response = Response::new(Either::Left(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, PLAYLIST);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

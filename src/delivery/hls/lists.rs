@@ -1,0 +1,256 @@
+//! Fetching playlists for a session: from where it is now, or, where that fails, from another variant
+//! or another source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use crate::channel::Slot;
+use crate::channel::Source;
+use crate::channel::health::Standing;
+use crate::delivery::Attempt;
+use crate::delivery::Delivery;
+use crate::delivery::Error;
+use crate::delivery::Failure;
+use crate::delivery::Wish;
+use crate::delivery::attempt::Question;
+use crate::delivery::attempt::Want;
+use crate::delivery::hls::flights::Answer;
+use crate::delivery::hls::renditions::Place;
+use crate::delivery::hls::renditions::VARIANTS_MAX;
+use crate::delivery::hls::renditions::Variant;
+use crate::delivery::hls::viewings::Viewing;
+use crate::media::m3u8;
+use crate::media::m3u8::Playlist;
+use crate::message::Url;
+
+/// How long others may be given a multivariant playlist that somebody has just fetched.
+const MULTIVARIANT_LIFETIME: Duration = Duration::from_secs(5);
+
+/// A playlist as its source sent it.
+pub(super) struct List {
+    pub(super) text: Bytes,
+    pub(super) place: Place,
+    /// Redirects followed.
+    pub(super) url: Url,
+    /// For how long others may be given it; `None`: each fetches its own.
+    lifetime: Option<Duration>,
+    /// Of a media playlist.
+    pub(super) target: Option<Duration>,
+    /// Of a multivariant playlist.
+    pub(super) variants: Vec<Variant>,
+}
+
+pub(super) type Listed = Result<Arc<List>, Arc<Failure>>;
+
+/// One place of a source as one set of clients sees it.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct ListKey {
+    channel: Arc<str>,
+    source: usize,
+    /// Secret.
+    url: String,
+    cookies: Option<HeaderValue>,
+}
+
+impl Answer for Listed {
+    fn lifetime(&self) -> Option<Duration> {
+        self.as_ref().ok().and_then(|list| list.lifetime)
+    }
+
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, |list| list.text.len())
+    }
+}
+
+impl Delivery {
+    /// A playlist for a session. Where the place that it is at fails, the session goes on from
+    /// another variant of the same playlist, and then from another source, until that fails.
+    pub(super) async fn list(
+        &self,
+        viewing: &Arc<Viewing>,
+        place: &Place,
+        wish: &Wish,
+    ) -> Result<Arc<List>, Error> {
+        viewing.touch();
+        let now = viewing.now(place);
+        let mut attempts = Vec::new();
+        let slot = viewing.slot();
+        match self.list_at(viewing, &now, &slot, directives(viewing, place, wish), wish).await {
+            Ok(list) => return Ok(list),
+            Err(failure) => attempts.push(Attempt { source: now.source, failure }),
+        }
+        let began = Instant::now();
+        let (others, bandwidth) = viewing.like(place);
+        for other in others.iter().filter(|other| **other != now) {
+            match self.list_at(viewing, other, &slot, None, wish).await {
+                Ok(list) => {
+                    tracing::warn!(
+                        channel = %viewing.channel.id, session = viewing.info.id,
+                        source = other.source, "session goes on from another variant"
+                    );
+                    return Ok(list);
+                }
+                Err(failure) => attempts.push(Attempt { source: other.source, failure }),
+            }
+        }
+        for source in others_of(viewing, now.source) {
+            match self.list_from(viewing, source, bandwidth, wish).await {
+                Ok((list, slot)) => {
+                    self.go_over(viewing, source, slot, began);
+                    return Ok(list);
+                }
+                Err(failure) => attempts.push(Attempt { source: source.index, failure }),
+            }
+        }
+        Err(Error::Exhausted(attempts))
+    }
+
+    /// The playlist of another source: its own, or the variant of it that is most like `bandwidth`.
+    async fn list_from(
+        &self,
+        viewing: &Arc<Viewing>,
+        source: &Source,
+        bandwidth: Option<u64>,
+        wish: &Wish,
+    ) -> Result<(Arc<List>, Arc<Slot>), Arc<Failure>> {
+        let slot = self.slot_on(viewing, source)?;
+        let list = self.list_at(viewing, &Place::own(source.index), &slot, None, wish).await?;
+        let Some(bandwidth) = bandwidth else { return Ok((list, slot)) };
+        let alike = list.variants.iter().min_by_key(|it| it.bandwidth.abs_diff(bandwidth));
+        let Some(alike) = alike else { return Ok((list, slot)) };
+        let list = self.list_at(viewing, &alike.place, &slot, None, wish).await?;
+        Ok((list, slot))
+    }
+
+    /// A slot of another source: that of others who watch it, the session's own where both belong to
+    /// one provider, or a free one.
+    fn slot_on(&self, viewing: &Viewing, source: &Source) -> Result<Arc<Slot>, Arc<Failure>> {
+        if let Some(slot) = self.hls.viewings.shared_slot(&viewing.channel, source.index) {
+            return Ok(slot);
+        }
+        if let Some(slot) = source.try_slot() {
+            return Ok(Arc::new(slot));
+        }
+        let own = viewing.channel.sources.get(viewing.source()).and_then(Source::budget);
+        let is_same = own.zip(source.budget()).is_some_and(|(own, other)| Arc::ptr_eq(own, other));
+        if is_same {
+            return Ok(viewing.slot());
+        }
+        Err(Arc::new(Failure::NoSlot(source.connections_max())))
+    }
+
+    fn go_over(&self, viewing: &Viewing, source: &Source, slot: Arc<Slot>, began: Instant) {
+        let channel = &viewing.channel;
+        let from = viewing.source();
+        self.hls.viewings.go_over(viewing, source.index, slot);
+        self.metrics.failover(&channel.id, "playlist", began.elapsed());
+        tracing::warn!(
+            channel = %channel.id, session = viewing.info.id, source = source.index, from,
+            place = source.place(), "session goes on from another source"
+        );
+    }
+
+    /// The playlist at `place`, shared with others who ask for the same.
+    async fn list_at(
+        &self,
+        viewing: &Arc<Viewing>,
+        place: &Place,
+        slot: &Arc<Slot>,
+        directives: Option<String>,
+        wish: &Wish,
+    ) -> Listed {
+        let channel = &viewing.channel;
+        let gone = || Arc::new(Failure::NoStart("there is no such source"));
+        let home = channel.sources.get(place.source).ok_or_else(gone)?;
+        let url = place.url.as_ref().or(home.urls.first()).ok_or_else(gone)?;
+        let url = directives.map_or_else(|| url.clone(), |directives| extended(url, &directives));
+        let key = ListKey {
+            channel: Arc::clone(&channel.id),
+            source: place.source,
+            url: url.to_secret_text(),
+            cookies: viewing.cookies().field(&url),
+        };
+        let source = home.at(url);
+        let ask = || self.fetch(viewing, place, &source, slot, wish);
+        self.hls.lists.answer(key, viewing.number, ask).await
+    }
+
+    async fn fetch(
+        &self,
+        viewing: &Viewing,
+        place: &Place,
+        source: &Source,
+        slot: &Arc<Slot>,
+        wish: &Wish,
+    ) -> Listed {
+        let question = Question {
+            want: Want::Playlist,
+            cookies: Some(Arc::clone(&viewing.cookies)),
+            viewer: None,
+            ..Question::of(wish)
+        };
+        let channel = &viewing.channel;
+        match self.attempt(channel, source, Slot::share(slot), &question).await {
+            Ok(opened) => {
+                self.succeeded(channel, source);
+                Ok(Arc::new(List::new(opened.text, place.clone(), opened.answer.url)))
+            }
+            Err(failure) => {
+                self.failed(channel, source, &failure, &question);
+                Err(Arc::new(failure))
+            }
+        }
+    }
+}
+
+impl List {
+    pub(super) fn new(text: Bytes, place: Place, url: Url) -> Self {
+        let (mut lifetime, mut target, mut variants) = (None, None, Vec::new());
+        match std::str::from_utf8(&text).map(m3u8::read) {
+            Ok(Ok(Playlist::Multivariant(list))) => {
+                lifetime = Some(MULTIVARIANT_LIFETIME);
+                let resolved = list.variants.iter().filter_map(|variant| {
+                    let place =
+                        Place { url: Some(url.resolve(variant.uri).ok()?), ..place.clone() };
+                    Some(Variant { place, bandwidth: variant.bandwidth.unwrap_or_default() })
+                });
+                variants = resolved.take(VARIANTS_MAX).collect();
+            }
+            Ok(Ok(Playlist::Media(media))) => {
+                target = Some(media.target_duration);
+                lifetime = target.filter(|_| !media.is_ended);
+            }
+            // Says why when it is rewritten.
+            _ => {}
+        }
+        Self { text, place, url, lifetime, target, variants }
+    }
+}
+
+/// The delivery directives of the client's request (8216bis section 6.2.5), where they mean to the
+/// source what they mean to the client.
+fn directives(viewing: &Viewing, place: &Place, wish: &Wish) -> Option<String> {
+    let given = wish.query.as_deref()?;
+    let directives: Vec<_> = given.split('&').filter(|pair| pair.starts_with("_HLS_")).collect();
+    let directives = directives.join("&");
+    (!directives.is_empty() && viewing.takes_directives(place)).then_some(directives)
+}
+
+/// The URL with more in its query.
+fn extended(url: &Url, more: &str) -> Url {
+    let own = url.query().map(|query| format!("{query}&")).unwrap_or_default();
+    url.resolve(&format!("?{own}{more}")).unwrap_or_else(|_| url.clone())
+}
+
+/// The other sources of the session's channel, those that have just failed last.
+fn others_of(viewing: &Viewing, source: usize) -> Vec<&Source> {
+    let mut others: Vec<_> =
+        viewing.channel.sources.iter().filter(|other| other.index != source).collect();
+    let now = Instant::now();
+    others.sort_by_key(|other| other.standing(now) == Standing::Cooling);
+    others
+}

@@ -1,0 +1,302 @@
+//! HLS sessions. A player asks for one thing after the other, so who watches is remembered between its
+//! requests: by the number that stands sealed in its URLs, or, where it comes back to the channel's
+//! own playlist, by who it is taken to be. A session ends when nothing has been asked for during
+//! three target durations.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tracing::Span;
+
+use crate::channel::Channel;
+use crate::channel::Slot;
+use crate::delivery::Error;
+use crate::delivery::Viewer;
+use crate::delivery::hls::links;
+use crate::delivery::hls::lists::List;
+use crate::delivery::hls::renditions::Place;
+use crate::delivery::hls::renditions::Renditions;
+use crate::delivery::sessions::End;
+use crate::delivery::sessions::Info;
+use crate::delivery::sessions::Session;
+use crate::lifecycle::Tasks;
+use crate::message::Cookies;
+
+/// How long a session lasts without a request before a media playlist has said its target duration,
+/// and at least.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE_MIN: Duration = Duration::from_secs(6);
+const PATIENCE_MAX: Duration = Duration::from_mins(5);
+
+/// Bits of a session's number: few enough that it takes four bytes in a sealed URL.
+const NUMBER_MASK: u32 = (1 << 28) - 1;
+
+/// One viewer of one channel.
+pub(crate) struct Viewing {
+    /// What stands in its URLs.
+    pub(crate) number: u32,
+    pub(crate) channel: Arc<Channel>,
+    viewer: Viewer,
+    /// Its entry in the list of sessions.
+    pub(crate) info: Arc<Info>,
+    /// What its source has set; of each origin its own.
+    pub(crate) cookies: Arc<Mutex<Cookies>>,
+    /// Told when its patience changes.
+    paced: Notify,
+    /// Guards a few words and what the playlists were; never held across a wait.
+    state: Mutex<State>,
+}
+
+struct State {
+    source: usize,
+    /// Of that source. Everybody who watches the channel from it has a share.
+    slot: Arc<Slot>,
+    asked: Instant,
+    patience: Duration,
+    renditions: Renditions,
+}
+
+/// All HLS sessions. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Viewings {
+    /// Guards both maps; held to look up, add and remove.
+    table: Arc<Mutex<Table>>,
+    tasks: Tasks,
+}
+
+#[derive(Default)]
+struct Table {
+    by_number: HashMap<u32, Arc<Viewing>>,
+    by_viewer: HashMap<(Arc<str>, Viewer), u32>,
+}
+
+impl Viewing {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The source that it plays from.
+    pub(crate) fn source(&self) -> usize {
+        self.state().source
+    }
+
+    /// The slot that its connections share.
+    pub(crate) fn slot(&self) -> Arc<Slot> {
+        Arc::clone(&self.state().slot)
+    }
+
+    /// What its source has set.
+    pub(crate) fn cookies(&self) -> MutexGuard<'_, Cookies> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its player has asked for something.
+    pub(crate) fn touch(&self) {
+        self.state().asked = Instant::now();
+    }
+
+    /// Where the playlist that it knows by `place` is fetched from now.
+    pub(super) fn now(&self, place: &Place) -> Place {
+        self.state().renditions.now(place)
+    }
+
+    /// Variants like this one, and its bandwidth.
+    pub(super) fn like(&self, place: &Place) -> (Vec<Place>, Option<u64>) {
+        self.state().renditions.like(place)
+    }
+
+    /// Whether a client's delivery directives mean the same to the source.
+    pub(super) fn takes_directives(&self, place: &Place) -> bool {
+        self.state().renditions.takes_directives(place)
+    }
+
+    /// What it is given of `list`, which it knows by `place`.
+    pub(super) fn follow(&self, place: &Place, list: &List) -> Result<String, Error> {
+        let text =
+            std::str::from_utf8(&list.text).map_err(|_| Error::Playlist("it is not UTF-8"))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut state = self.state();
+        let Some(target) = list.target else {
+            state.renditions.offer(&list.variants);
+            return Ok(text.to_owned());
+        };
+        let patience = (target * 3).clamp(PATIENCE_MIN, PATIENCE_MAX);
+        if std::mem::replace(&mut state.patience, patience) != patience {
+            self.paced.notify_one();
+        }
+        state.renditions.follow(place, &list.place, text).map_err(links::refused)
+    }
+
+    fn deadline(&self) -> Instant {
+        let state = self.state();
+        state.asked + state.patience
+    }
+}
+
+impl Viewings {
+    /// None yet.
+    pub(crate) fn new(tasks: Tasks) -> Self {
+        Self { table: Arc::default(), tasks }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.table().by_number.len()
+    }
+
+    /// The session with this number, if it is one of `channel`.
+    pub(crate) fn numbered(&self, number: u32, channel: &Arc<Channel>) -> Option<Arc<Viewing>> {
+        let found = self.table().by_number.get(&number).cloned();
+        found.filter(|viewing| Arc::ptr_eq(&viewing.channel, channel))
+    }
+
+    /// The session of this viewer of `channel`.
+    pub(crate) fn of(&self, channel: &Arc<Channel>, viewer: &Viewer) -> Option<Arc<Viewing>> {
+        let number = *self.table().by_viewer.get(&(Arc::clone(&channel.id), viewer.clone()))?;
+        self.numbered(number, channel)
+    }
+
+    /// The slot that others hold who watch `channel` from this source.
+    pub(crate) fn shared_slot(&self, channel: &Arc<Channel>, source: usize) -> Option<Arc<Slot>> {
+        let table = self.table();
+        table.by_number.values().find_map(|viewing| {
+            let state = viewing.state();
+            let fits = Arc::ptr_eq(&viewing.channel, channel) && state.source == source;
+            fits.then(|| Arc::clone(&state.slot))
+        })
+    }
+
+    /// The source that somebody watches `channel` from.
+    pub(crate) fn source_in_use(&self, channel: &Arc<Channel>) -> Option<usize> {
+        let table = self.table();
+        let mut same =
+            table.by_number.values().filter(|viewing| Arc::ptr_eq(&viewing.channel, channel));
+        same.next().map(|viewing| viewing.source())
+    }
+
+    /// A number that no session has.
+    pub(crate) fn number(&self) -> u32 {
+        let (random, table) = (SystemRandom::new(), self.table());
+        loop {
+            let mut bytes = [0; 4];
+            // Without randomness there are no keys either, and nothing is sealed.
+            _ = random.fill(&mut bytes);
+            let number = u32::from_be_bytes(bytes) & NUMBER_MASK;
+            if number != 0 && !table.by_number.contains_key(&number) {
+                return number;
+            }
+        }
+    }
+
+    /// Begins the session `number`, which plays from `source` and is `session` in the list. It lasts
+    /// until its player has gone.
+    pub(crate) fn begin(
+        &self,
+        number: u32,
+        viewer: Viewer,
+        (source, slot): (usize, Arc<Slot>),
+        session: Session,
+    ) -> Arc<Viewing> {
+        let info = Arc::clone(session.info());
+        let channel = Arc::clone(&info.channel);
+        let state = State {
+            source,
+            slot,
+            asked: Instant::now(),
+            patience: PATIENCE,
+            renditions: Renditions::default(),
+        };
+        let viewing = Arc::new(Viewing {
+            number,
+            channel,
+            viewer,
+            info,
+            cookies: Arc::default(),
+            paced: Notify::new(),
+            state: Mutex::new(state),
+        });
+        let mut table = self.table();
+        table.by_viewer.insert(viewing.key(), number);
+        table.by_number.insert(number, Arc::clone(&viewing));
+        table.settle_leases(&viewing.channel);
+        drop(table);
+        let lasting = self.clone().last(Arc::clone(&viewing), session);
+        self.tasks.spawn(Span::none(), lasting);
+        viewing
+    }
+
+    /// The session goes over to another source.
+    pub(crate) fn go_over(&self, viewing: &Viewing, source: usize, slot: Arc<Slot>) {
+        let table = self.table();
+        let mut state = viewing.state();
+        (state.source, state.slot) = (source, slot);
+        drop(state);
+        viewing.info.plays(source);
+        table.settle_leases(&viewing.channel);
+    }
+
+    /// Lasts as long as the session does.
+    async fn last(self, viewing: Arc<Viewing>, mut session: Session) {
+        let leave = viewing.info.leave().given();
+        let stopping = self.tasks.stopping();
+        let idle = async {
+            loop {
+                let deadline = viewing.deadline();
+                if deadline <= Instant::now() {
+                    return;
+                }
+                tokio::select! {
+                    () = sleep_until(deadline) => {}
+                    () = viewing.paced.notified() => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = idle => session.ended(End::ClientClosed),
+            () = leave => {
+                let end = session.why_leave();
+                session.ended(end);
+            }
+            () = stopping => session.ended(End::Shutdown),
+        }
+        let mut table = self.table();
+        table.by_number.remove(&viewing.number);
+        let key = viewing.key();
+        if table.by_viewer.get(&key) == Some(&viewing.number) {
+            table.by_viewer.remove(&key);
+        }
+        table.settle_leases(&viewing.channel);
+        drop(table);
+    }
+}
+
+impl Viewing {
+    fn key(&self) -> (Arc<str>, Viewer) {
+        (Arc::clone(&self.channel.id), self.viewer.clone())
+    }
+}
+
+impl Table {
+    /// A slot that one session has alone can be taken over by another request of its viewer; one that
+    /// is shared cannot.
+    fn settle_leases(&self, channel: &Arc<Channel>) {
+        let same = || self.by_number.values().filter(|other| Arc::ptr_eq(&other.channel, channel));
+        let mut sharing: HashMap<*const Slot, usize> = HashMap::new();
+        for viewing in same() {
+            *sharing.entry(Arc::as_ptr(&viewing.state().slot)).or_default() += 1;
+        }
+        for viewing in same() {
+            let slot = Arc::clone(&viewing.state().slot);
+            let is_alone = sharing.get(&Arc::as_ptr(&slot)) == Some(&1);
+            viewing.info.holds(slot.held().filter(|_| is_alone));
+        }
+    }
+}

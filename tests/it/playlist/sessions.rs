@@ -1,0 +1,209 @@
+//! Clients of HLS as sessions: one entry in the list for all that a player asks for, one slot of the
+//! provider, cookies of their own, and one fetch for all who want the same.
+
+use tokio::task::JoinSet;
+
+use super::CHANNEL;
+use super::LIMITS;
+use super::follow;
+use super::served;
+use super::uris;
+use crate::support::eventually::eventually_async;
+use crate::support::gateway::Gateway;
+use crate::support::gateway::logs;
+use crate::support::origin::Origin;
+use crate::support::origin::Recorded;
+use crate::support::origin::Script;
+use crate::support::player::Answer;
+use crate::support::player::Player;
+
+/// A live playlist that has moved on by one segment at each request.
+fn moving(request: &Recorded) -> Script {
+    let first = 100 + request.attempt;
+    let mut text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+    (first..first + 3).for_each(|n| text += &format!("#EXTINF:2,\nn-{n}.ts\n"));
+    Script::m3u(&text)
+}
+
+fn live(request: &Recorded) -> Script {
+    if request.path().ends_with(".m3u8") { moving(request) } else { served(request) }
+}
+
+async fn get_as(gateway: &Gateway, path: &str, name: &str) -> Answer {
+    Player::get_as(gateway.stream, path, name).await
+}
+
+async fn list_as(gateway: &Gateway, path: &str, name: &str) -> String {
+    let answer = get_as(gateway, path, name).await;
+    assert_eq!(answer.status(), 200, "{path}: {}", String::from_utf8_lossy(&answer.body.bytes));
+    answer.text().to_owned()
+}
+
+fn first_link(base: &str, text: &str) -> String {
+    follow(base, &uris(text)[0])
+}
+
+async fn sessions(gateway: &Gateway) -> Vec<serde_json::Value> {
+    let text = gateway.admin_get("/api/v1/sessions").await;
+    serde_json::from_str::<serde_json::Value>(&text).unwrap().as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn fifty_clients_cost_one_fetch_for_each_reload() {
+    let origin = Origin::start(live).await;
+    let url = origin.url("/live.m3u8");
+    let gateway =
+        Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
+            .await;
+    let stream = gateway.stream;
+    for round in 1..=4 {
+        let mut clients = JoinSet::new();
+        for client in 0..50 {
+            clients.spawn(async move {
+                let name = format!("client-{client}");
+                Player::get_as(stream, CHANNEL, &name).await.text().to_owned()
+            });
+        }
+        let texts = clients.join_all().await;
+        let sequence = format!("#EXT-X-MEDIA-SEQUENCE:{}\n", 100 + round);
+        assert!(texts.iter().all(|text| text.contains(&sequence)), "{}", texts[0]);
+        assert_eq!(origin.total(), round, "one for all");
+    }
+    assert_eq!(sessions(&gateway).await.len(), 50);
+    assert_eq!(gateway.metric("weir_sessions{channel=\"one\"}").await, 50.0);
+}
+
+#[tokio::test]
+async fn a_player_is_one_session_whatever_it_asks_for_and_ends_when_it_asks_no_more() {
+    let origin = Origin::start(live).await;
+    let url = origin.url("/live.m3u8");
+    let gateway = Gateway::start(&format!(
+        "{LIMITS}\nchannels: {{quiet: {{sources: [{url:?}], kind: hls}}}}"
+    ))
+    .await;
+    let channel = "/hls/quiet/playlist.m3u8";
+    let mut bytes = 0;
+    for _ in 0..3 {
+        let list = list_as(&gateway, channel, "player").await;
+        let segment = get_as(&gateway, &first_link(channel, &list), "player").await;
+        assert_eq!(segment.status(), 200);
+        bytes += segment.body.bytes.len() as u64;
+    }
+    let listed = sessions(&gateway).await;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["way"], "hls");
+    assert_eq!(listed[0]["bytes"], bytes);
+    let gone = async || sessions(&gateway).await.is_empty().then_some(());
+    eventually_async("three target durations without a request", gone).await;
+    let ends = logs();
+    let ends: Vec<_> = ends
+        .lines()
+        .filter(|it| it.contains("channel=quiet") && it.contains("session ends"))
+        .collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    assert!(
+        ends[0].contains("end=\"client_closed\"") && ends[0].contains(&format!("bytes={bytes}"))
+    );
+    let metric = "weir_sessions_total{channel=\"quiet\",end=\"client_closed\"}";
+    assert_eq!(gateway.metric(metric).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_link_of_a_session_that_has_ended_begins_it_again() {
+    let origin = Origin::start(live).await;
+    let url = origin.url("/live.m3u8");
+    let text = format!(
+        "{LIMITS}\nhls: {{seal_key: 0123456789-0123456789-0123456789}}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"
+    );
+    let gateway = Gateway::start(&text).await;
+    let link = first_link(CHANNEL, &list_as(&gateway, CHANNEL, "player").await);
+    let other = Gateway::start(&text).await;
+    assert_eq!(get_as(&other, &link, "player").await.status(), 200);
+    assert_eq!(sessions(&other).await.len(), 1);
+}
+
+#[tokio::test]
+async fn those_who_watch_a_channel_share_a_slot_and_a_zap_takes_it_over() {
+    let origin = Origin::start(live).await;
+    let channels: Vec<_> = ["one", "two"]
+        .map(|id| {
+            let url = origin.url(&format!("/{id}.m3u8"));
+            format!("  {id}: {{kind: hls, sources: [{{url: {url:?}, provider: p}}]}}\n")
+        })
+        .into();
+    let gateway = Gateway::start(&format!(
+        "{LIMITS}\nfailover: {{rounds: 0, slot_wait: 100ms}}\nproviders: {{p: {{max_connections: 1}}}}\nchannels:\n{}",
+        channels.concat()
+    ))
+    .await;
+    let other = "/hls/two/playlist.m3u8";
+    list_as(&gateway, CHANNEL, "a").await;
+    list_as(&gateway, CHANNEL, "b").await;
+    assert_eq!(gateway.metric("weir_upstream_connections{provider=\"p\"}").await, 1.0);
+    let refused = get_as(&gateway, other, "c").await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.head.header("Retry-After").is_some());
+    let refused = get_as(&gateway, other, "a").await;
+    assert_eq!(refused.status(), 503, "it is b's too");
+    let gone = async || sessions(&gateway).await.is_empty().then_some(());
+    eventually_async("both have gone", gone).await;
+    list_as(&gateway, CHANNEL, "a").await;
+    list_as(&gateway, other, "a").await;
+    let playing = sessions(&gateway).await;
+    assert_eq!(playing.len(), 1);
+    assert_eq!(playing[0]["channel"], "two");
+}
+
+#[tokio::test]
+async fn cookies_go_back_to_their_origin_with_everything_and_nowhere_else() {
+    let elsewhere = Origin::start(served).await;
+    let foreign = elsewhere.url("/elsewhere.ts");
+    let origin = Origin::start(move |request| match request.path() {
+        "/live.m3u8" => {
+            let text = format!(
+                "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-KEY:METHOD=AES-128,URI=\"k.key\"\n#EXTINF:2,\nn.ts\n#EXTINF:2,\n{foreign}\n"
+            );
+            let fields = [
+                ("Content-Type", "application/x-mpegurl"),
+                ("Content-Length", &text.len().to_string()),
+                ("Set-Cookie", "sid=s3cret; Path=/; HttpOnly"),
+            ];
+            Script::head("200 OK", &fields).body(text).next_request()
+        }
+        _ => served(request),
+    })
+    .await;
+    let url = origin.url("/live.m3u8");
+    let gateway =
+        Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
+            .await;
+    let answer = get_as(&gateway, CHANNEL, "a").await;
+    assert_eq!(answer.head.header("Set-Cookie"), None);
+    for uri in uris(answer.text()) {
+        let part = get_as(&gateway, &follow(CHANNEL, &uri), "a").await;
+        assert_eq!(part.status(), 200, "{uri}");
+    }
+    list_as(&gateway, CHANNEL, "a").await;
+    list_as(&gateway, CHANNEL, "b").await;
+    let cookies: Vec<_> =
+        origin.seen().iter().map(|asked| asked.header("Cookie").map(str::to_owned)).collect();
+    let own = Some("sid=s3cret".to_owned());
+    // b comes while a watches, and has no cookie yet.
+    assert_eq!(cookies, [None, own.clone(), own.clone(), own, None]);
+    assert_eq!(elsewhere.seen()[0].header("Cookie"), None);
+}
+
+#[tokio::test]
+async fn delivery_directives_reach_the_source_and_nothing_else_does() {
+    let origin = Origin::start(live).await;
+    let url = origin.url("/live.m3u8?token=t");
+    let gateway =
+        Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
+            .await;
+    list_as(&gateway, CHANNEL, "a").await;
+    let path = format!("{CHANNEL}?_HLS_msn=105&x=1&_HLS_part=0&_HLS_skip=YES");
+    list_as(&gateway, &path, "a").await;
+    let targets: Vec<_> = origin.seen().iter().map(|asked| asked.target().to_owned()).collect();
+    let expected = "/live.m3u8?token=t&_HLS_msn=105&_HLS_part=0&_HLS_skip=YES";
+    assert_eq!(targets, ["/live.m3u8?token=t", expected]);
+}
