@@ -38,6 +38,8 @@ use crate::metrics::Port;
 use crate::server::Rates;
 use crate::server::Server;
 use crate::upstream::Fetcher;
+use crate::upstream::Pool;
+use crate::upstream::PoolLimits;
 use crate::upstream::tls::Tls;
 use crate::watchdog;
 
@@ -169,7 +171,9 @@ impl App {
             return Err(Error::AdminOpen(address));
         }
         let sealing = Sealing::open(&config, around.keeps_state)?;
-        let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics));
+        let pool = Pool::new(pool_limits(&config), &metrics);
+        pool.tend(&tasks);
+        let fetcher = Fetcher::new(Tls::new()?, Arc::clone(&metrics)).with_pool(pool);
         let delivery = Delivery::new(
             fetcher,
             Arc::clone(&metrics),
@@ -412,6 +416,11 @@ impl App {
         ]
         .join(", ")
     }
+}
+
+fn pool_limits(config: &Config) -> PoolLimits {
+    let hls = &config.hls;
+    PoolLimits { idle: hls.idle_connections, open: hls.connections, idle_time: hls.idle_timeout }
 }
 
 /// Binds `places`, or takes what the service manager bound under `name` instead.

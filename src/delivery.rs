@@ -35,6 +35,7 @@ use crate::media::sniff::Container;
 use crate::media::ts::join::Manner;
 use crate::metrics::Metrics;
 use crate::upstream::Fetcher;
+use crate::upstream::Keep;
 
 mod attempt;
 pub mod desk;
@@ -89,6 +90,7 @@ impl Piece {
         match self {
             Self::Whole => Question::of(wish),
             Self::Segment(viewing) => Question {
+                keep: Keep::Pooled,
                 cookies: Some(Arc::clone(&viewing.cookies)),
                 viewer: None,
                 ..Question::of(wish)

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::upstream;
 use crate::upstream::Ask;
 use crate::upstream::Fetcher;
+use crate::upstream::Keep;
 use crate::upstream::fetch::status_error;
 use crate::upstream::tls::Tls;
 
@@ -95,6 +96,7 @@ async fn source_line(
             counted: source.is_counted(),
             egress: Arc::new(config.egress.clone()),
             cookies: None,
+            keep: Keep::Fresh,
         };
         match first_bytes(fetcher, &ask).await {
             Ok(what) => return (true, format!("{name}: {what}")),

@@ -23,5 +23,5 @@ mod syscall;
 
 pub use client_io::{ClientIo, Stream};
 pub use control::Control;
-pub use intake::Raw;
+pub use intake::{Home, Raw};
 pub use passage::{Passage, Way};

@@ -70,15 +70,18 @@
 //!   bytes are media.
 //! - Media and message know no clock, no socket and no configuration. Channel opens no socket.
 //! - An upstream connection belongs to one client and is polled by that client's own task: dropping
-//!   the client's connection drops it, wherever it is (resolving, connecting, silent, sending).
+//!   the client's connection drops it, wherever it is (resolving, connecting, silent, sending). One
+//!   that is kept for another request (`upstream::pool`) belongs to nobody in between, with nothing
+//!   unread.
 //! - A byte of a placeholder never reaches a socket, and no byte is read from a source before the
 //!   last ones have been taken by its client.
 //! - While a client keeps up its stream owns no buffer and no pipe.
-//! - Every upstream connection holds a slot of its budget for as long as it is open.
+//! - Every upstream connection holds a slot of its budget for as long as it is in use, and a host
+//!   that counts its connections has no idle one while another is opened.
 //! - No request byte of a client reaches a source, but a service reference, its query, Range and
 //!   the conditional fields. No byte of a source's error reaches a client.
-//! - A slot that is free has no connection any more, and one that is handed to another session was
-//!   never free.
+//! - A slot that is free has no connection in use any more, and one that is handed to another session
+//!   was never free.
 //! - No byte of one source stands within a packet of another, and no file is gone on with another.
 //! - No URL beyond host and port, no credential and no token is ever formatted: their types print
 //!   nothing else.

@@ -13,6 +13,7 @@ use crate::metrics::family::Family;
 use crate::metrics::histogram::Histogram;
 use crate::metrics::upstream::Attempts;
 use crate::metrics::upstream::Failovers;
+use crate::metrics::upstream::Kept;
 
 pub mod family;
 pub mod histogram;
@@ -46,6 +47,7 @@ pub struct Metrics {
     sessions_total: Family<2>,
     bytes_total: Family<1>,
     attempts: Attempts,
+    kept: Kept,
     failovers: Failovers,
     first_byte_seconds: Histogram,
     slot_wait_seconds: Histogram,
@@ -89,6 +91,7 @@ impl Metrics {
                 ["direction"],
             ),
             attempts: Attempts::new(),
+            kept: Kept::new(),
             failovers: Failovers::new(),
             first_byte_seconds: Histogram::new(
                 "weir_first_byte_seconds",
@@ -128,6 +131,7 @@ impl Metrics {
         self.sessions_total.write(&mut text);
         self.bytes_total.write(&mut text);
         self.attempts.write(&mut text);
+        self.kept.write(&mut text);
         self.failovers.write(&mut text);
         self.first_byte_seconds.write(&mut text);
         self.slot_wait_seconds.write(&mut text);
@@ -191,6 +195,18 @@ impl Metrics {
     /// From the start of a standby's attempt to bytes that can be joined.
     pub fn upstream_usable(&self, took: Duration) {
         self.attempts.usable_seconds.observe(took);
+    }
+
+    /// Idle connections in the pool.
+    #[must_use]
+    pub fn pool_idle(&self) -> Value {
+        self.kept.idle.of([])
+    }
+
+    /// Connections of the pool that were used again.
+    #[must_use]
+    pub fn pool_reused(&self) -> Value {
+        self.kept.reused_total.of([])
     }
 
     /// A session of `channel` went over to another connection for `reason`, after its client had got
@@ -332,6 +348,7 @@ mod tests {
             "weir_first_byte_seconds_sum 0.003\n",
             "weir_first_byte_seconds_count 1\n",
             "weir_slot_wait_seconds_count 0\n",
+            "weir_upstream_pool_idle 0\n",
             "weir_upstream_response_seconds_count 0\n",
             "weir_http_requests_total{listener=\"stream\",status=\"200\"} 1\n",
             "weir_accept_errors_total 1\n",

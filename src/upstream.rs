@@ -1,5 +1,5 @@
-//! Reaching a source: resolve, check the address, connect, TLS, one request on a fresh connection,
-//! redirects, the response head. Knows one source at a time, never a client.
+//! Reaching a source: resolve, check the address, connect, TLS, one request on a fresh or a kept
+//! connection, redirects, the response head. Knows one source at a time, never a client.
 
 use std::time::Duration;
 
@@ -8,14 +8,17 @@ use crate::message::response_head::Malformed;
 pub mod body;
 pub mod connect;
 pub mod egress;
+mod exchange;
 pub mod fetch;
 pub mod head_filter;
+pub mod pool;
 pub mod redirect;
 pub mod resolve;
 pub mod tls;
 
 pub use body::UpstreamBody;
-pub use fetch::{Answer, Ask, Fetcher};
+pub use fetch::{Answer, Ask, Fetcher, Keep};
+pub use pool::{Pool, PoolLimits};
 
 /// Why a source could not be reached or read. Which source: the caller's log line says. No variant
 /// carries a URL or a byte of what the source sent.
@@ -33,6 +36,9 @@ pub enum Error {
     /// This machine has no descriptor or buffer left for another connection.
     #[error("this machine has no room for another connection")]
     NoResources,
+    /// All places of the pool's connections are taken, and none came free in time.
+    #[error("no place for another connection after {0:?}")]
+    NoPlace(Duration),
     /// No way there, or the connection broke while it was made.
     #[error("unreachable ({0})")]
     Unreachable(std::io::ErrorKind),
@@ -124,6 +130,7 @@ impl Error {
             Self::Denied(_) => "denied",
             Self::Refused => "refused",
             Self::NoResources => "no_resources",
+            Self::NoPlace(_) => "no_place",
             Self::Unreachable(_) => "unreachable",
             Self::ConnectTimeout(_) => "connect_timeout",
             Self::Tls(_) => "tls",

@@ -34,6 +34,7 @@ use crate::message::headers::media_type;
 use crate::upstream;
 use crate::upstream::Answer;
 use crate::upstream::Ask;
+use crate::upstream::Keep;
 use crate::upstream::fetch::status_error;
 
 /// A session that is told to end does so at once; this is for a machine that is not well.
@@ -62,6 +63,8 @@ pub(crate) struct Question {
     pub(crate) config: Arc<Config>,
     /// How long a source has to connect, and how long to answer.
     pub(crate) patience: Patience,
+    /// Whether its connection may have served others, and may serve more.
+    pub(crate) keep: Keep,
     /// Cookies to send, and where those that are set go.
     pub(crate) cookies: Option<Arc<Mutex<Cookies>>>,
     /// Whose other session may have to give its connection up for this; `None`: nobody's.
@@ -77,6 +80,7 @@ impl Question {
             fields: HeaderMap::new(),
             config: Arc::clone(&wish.config),
             patience: Patience::of(&wish.config),
+            keep: Keep::Fresh,
             cookies: None,
             viewer: Some(wish.viewer.clone()),
         }
@@ -285,6 +289,7 @@ impl Delivery {
                 counted: source.is_counted(),
                 egress: question.config.egress.clone().into(),
                 cookies: question.cookies.clone(),
+                keep: question.keep,
             };
             last = match self.fetcher.fetch(&ask).await {
                 Ok(answer) => {

@@ -81,7 +81,9 @@ impl Failure {
     /// What it says about the source; `None` where it was not the source's doing.
     pub(super) fn kind(&self) -> Option<health::Kind> {
         let error = match self {
-            Self::NoSlot(_) | Self::OtherFile(_) | Self::Upstream(upstream::Error::NoResources) => {
+            Self::NoSlot(_)
+            | Self::OtherFile(_)
+            | Self::Upstream(upstream::Error::NoResources | upstream::Error::NoPlace(_)) => {
                 return None;
             }
             Self::NoStart(_) => return Some(health::Kind::Ordinary),
@@ -98,7 +100,10 @@ impl Failure {
     /// How long to wait where waiting may help.
     fn may_pass(&self) -> Option<Duration> {
         match self {
-            Self::NoSlot(_) | Self::Upstream(upstream::Error::NoResources) => Some(SLOT_WAIT),
+            Self::NoSlot(_)
+            | Self::Upstream(upstream::Error::NoResources | upstream::Error::NoPlace(_)) => {
+                Some(SLOT_WAIT)
+            }
             Self::Upstream(error) if error.retry() == upstream::Retry::CoolDown => {
                 Some(error.retry_after().unwrap_or(COOL_DOWN))
             }

@@ -42,6 +42,7 @@ use crate::lifecycle::Tasks;
 use crate::media::m3u8::Variables;
 use crate::message::Cookies;
 use crate::message::Url;
+use crate::upstream::Keep;
 
 mod flights;
 mod links;
@@ -195,6 +196,7 @@ impl Delivery {
         let cookies = Arc::new(Mutex::new(Cookies::new()));
         let question = Question {
             want: Want::Playlist,
+            keep: Keep::Pooled,
             cookies: Some(Arc::clone(&cookies)),
             ..Question::of(wish)
         };
@@ -215,28 +217,16 @@ impl Delivery {
     ) -> Result<Arc<Viewing>, Error> {
         let slot = match self.hls.viewings.shared_slot(channel, source.index) {
             Some(slot) => slot,
-            None => Arc::new(self.slot_of(channel, source, wish).await?),
+            // What the player of a session that was left still asks for takes nothing from anybody.
+            None => {
+                let freed = timeout(wish.config.failover.slot_wait, source.slot()).await;
+                Arc::new(freed.map_err(|_| {
+                    let failure = Arc::new(Failure::NoSlot(source.connections_max()));
+                    Error::Exhausted(vec![Attempt { source: source.index, failure }])
+                })?)
+            }
         };
         Ok(self.begin(number, channel, (source.index, slot), wish))
-    }
-
-    async fn slot_of(
-        &self,
-        channel: &Channel,
-        source: &Source,
-        wish: &Wish,
-    ) -> Result<Slot, Error> {
-        if let Some(slot) = source.try_slot() {
-            return Ok(slot);
-        }
-        if let Some((_, slot)) = self.taken_over(channel, &[source], &Question::of(wish)).await {
-            return Ok(slot);
-        }
-        let freed = timeout(wish.config.failover.slot_wait, source.slot()).await;
-        freed.map_err(|_| {
-            let failure = Arc::new(Failure::NoSlot(source.connections_max()));
-            Error::Exhausted(vec![Attempt { source: source.index, failure }])
-        })
     }
 
     fn begin(

@@ -1,7 +1,10 @@
 //! The source's side of a body that moves beneath hyper: a plain TCP socket, how many bytes are
 //! still to come, and when to be woken for them.
 
+use std::fmt;
 use std::io;
+use std::net;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,12 +31,34 @@ pub struct Raw {
     pub ahead: Vec<Bytes>,
     /// Bytes that are still to come from the socket; `None`: until the source closes.
     pub left: Option<u64>,
+    /// Where the socket goes once all of a known length has come; `None`: it is closed.
+    pub home: Option<Home>,
 }
 
-/// Reads a source's socket.
+/// Takes back a socket whose body is over. Dropped unused, it has been told that the socket is closed.
+pub struct Home(Box<dyn FnOnce(net::TcpStream) + Send + Sync>);
+
+impl Home {
+    /// Calls `take` with the socket, which does not block and belongs to no runtime. From a drop, so it
+    /// must not wait.
+    #[must_use]
+    pub fn new(take: impl FnOnce(net::TcpStream) + Send + Sync + 'static) -> Self {
+        Self(Box::new(take))
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Home")
+    }
+}
+
+/// Reads a source's socket. Dropping it closes the socket, or gives it back where its body is over.
 #[derive(Debug)]
 pub(crate) struct Intake {
+    /// Before `home`: closed when that is told.
     socket: TcpStream,
+    home: Option<Home>,
     left: Option<u64>,
     appetite: Appetite,
     batching: Batching,
@@ -45,10 +70,11 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(socket: TcpStream, left: Option<u64>) -> Self {
+    pub(crate) fn new(socket: TcpStream, left: Option<u64>, home: Option<Home>) -> Self {
         let last = Instant::now();
         Self {
             socket,
+            home,
             left,
             appetite: Appetite::new(),
             batching: Batching::new(last),
@@ -175,6 +201,59 @@ impl Intake {
     fn mark(&self, bytes: u32) {
         if let Err(error) = lowat::set(&self.socket, bytes) {
             tracing::trace!(%error, "bytes do not gather");
+        }
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        let Some(home) = self.home.take_if(|_| self.left == Some(0)) else {
+            return;
+        };
+        // The runtime knows the socket by its descriptor, so a duplicate goes home.
+        let marked = if self.batching.mark() > 1 { lowat::set(&self.socket, 1) } else { Ok(()) };
+        match marked.and_then(|()| self.socket.as_fd().try_clone_to_owned()) {
+            Ok(duplicate) => (home.0)(duplicate.into()),
+            Err(error) => {
+                tracing::debug!(%error, "an upstream connection is not kept");
+                self.home = Some(home);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_goes_home_without_a_mark_and_only_when_its_body_is_over() {
+        for (left, goes_home) in [(Some(0), true), (Some(1), false), (None, false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut source, _) = listener.accept().await.unwrap();
+            let (tell, told) = mpsc::sync_channel(1);
+            let home = Home::new(move |socket| tell.send(socket).unwrap());
+            let mut intake = Intake::new(socket, left, Some(home));
+            let began = Instant::now();
+            let later = (1..100).map(|step| began + step * LATE / 2);
+            let mark = later.into_iter().find_map(|now| intake.batching.read(100_000, now));
+            intake.mark(mark.unwrap());
+            drop(intake);
+            let socket = told.recv().ok();
+            assert_eq!(socket.is_some(), goes_home, "{left:?}");
+            if let Some(socket) = socket {
+                source.write_all(b"few").await.unwrap();
+                let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+                let mut readable = [PollFd::new(&socket, PollFlags::IN)];
+                assert_eq!(poll(&mut readable, Some(&patience)).unwrap(), 1);
+            }
         }
     }
 }

@@ -56,9 +56,10 @@ impl Passage {
     /// Moves what `raw` gives to the client behind `control`.
     #[must_use]
     pub fn new(raw: Raw, way: Way, control: Arc<Control>) -> Self {
-        let Raw { socket, mut ahead, left } = raw;
+        let Raw { socket, mut ahead, left, home } = raw;
         ahead.reverse();
-        Self { ahead, intake: Intake::new(socket, left), way, control, waits_over: 0 }
+        let intake = Intake::new(socket, left, home);
+        Self { ahead, intake, way, control, waits_over: 0 }
     }
 
     /// How the bytes move.

@@ -252,8 +252,10 @@ impl HeadNormaliser {
             }
         }
         self.framing.write(status.code, &mut head);
-        // The one option that hyper must still see: the source will not take another request.
-        if options.iter().any(|option| option.eq_ignore_ascii_case(b"close")) {
+        // The one option that hyper must still see: the source will not take another request, or
+        // nobody knows where its answer would begin.
+        let closes = options.iter().any(|option| option.eq_ignore_ascii_case(b"close"));
+        if closes || !self.framing.is_certain(status.code) {
             head.extend_from_slice(b"Connection: close\r\n");
         }
         head.extend_from_slice(b"\r\n");

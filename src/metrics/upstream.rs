@@ -16,6 +16,13 @@ pub(super) struct Attempts {
     pub(super) usable_seconds: Histogram,
 }
 
+/// Connections that are kept for the next request.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) idle: Family<0>,
+    pub(super) reused_total: Family<0>,
+}
+
 /// How sessions go over from one to the next.
 #[derive(Debug)]
 pub(super) struct Failovers {
@@ -63,6 +70,32 @@ impl Attempts {
         self.response_seconds.write(text);
         self.media_seconds.write(text);
         self.usable_seconds.write(text);
+    }
+}
+
+impl Kept {
+    pub(super) fn new() -> Self {
+        let kept = Self {
+            idle: Family::gauge(
+                "weir_upstream_pool_idle",
+                "Idle connections that are kept for the next request to the same source",
+                [],
+            ),
+            reused_total: Family::counter(
+                "weir_upstream_pool_reused_total",
+                "Requests that went out on a kept connection",
+                [],
+            ),
+        };
+        // There from the start, so that the first one shows as a rise.
+        kept.idle.of([]).add(0);
+        kept.reused_total.of([]).add(0);
+        kept
+    }
+
+    pub(super) fn write(&self, text: &mut String) {
+        self.idle.write(text);
+        self.reused_total.write(text);
     }
 }
 

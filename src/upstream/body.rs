@@ -1,5 +1,5 @@
 //! The body of a source's answer, read straight off its own connection: no task beside it, so
-//! dropping the body closes the connection at once.
+//! dropping the body closes the connection at once, or gives it back to its pool.
 
 use std::io;
 use std::pin::Pin;
@@ -10,16 +10,29 @@ use http_body::Body;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::Connection;
+use hyper::client::conn::http1::SendRequest;
 
+use crate::flow::Home;
 use crate::flow::Raw;
 use crate::upstream::Error;
 use crate::upstream::connect::Transport;
 use crate::upstream::head_filter::HeadFilter;
+use crate::upstream::pool::Loan;
+use crate::upstream::pool::Resting;
 
 /// hyper's client side of one upstream connection.
 pub(crate) type Driver = Box<Connection<HeadFilter, Empty<Bytes>>>;
 
-/// Bytes of one answer, in order. Dropping it closes the upstream connection.
+/// What belongs to a connection of a pool.
+pub(crate) struct Keeping {
+    /// hyper ends a connection whose sender is gone, and says by it that another request could be
+    /// sent. `None`: the head of the answer says that there will be no other.
+    pub(crate) sender: Option<SendRequest<Empty<Bytes>>>,
+    pub(crate) loan: Loan,
+}
+
+/// Bytes of one answer, in order. Dropping it closes the upstream connection, unless that can be
+/// kept: all of the body has come, its end is certain, and nothing is unread.
 ///
 /// Memory: hyper's read buffer (32 KiB); each frame handed on keeps the buffer that it was read into
 /// alive until the client has taken it.
@@ -32,11 +45,18 @@ pub struct UpstreamBody {
     first: Option<Bytes>,
     /// The connection is plain TCP and the body comes in it as it is, not in chunks.
     is_raw: bool,
+    /// After `driver`: a place is free once its connection is closed.
+    keeping: Option<Keeping>,
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(driver: Option<Driver>, incoming: Incoming, is_raw: bool) -> Self {
-        Self { driver, incoming, first: None, is_raw }
+    pub(crate) fn new(
+        driver: Option<Driver>,
+        incoming: Incoming,
+        is_raw: bool,
+        keeping: Option<Keeping>,
+    ) -> Self {
+        Self { driver, incoming, first: None, is_raw, keeping }
     }
 
     /// Takes the connection out of hyper's hands, so that the rest of the body can be moved without
@@ -50,11 +70,13 @@ impl UpstreamBody {
             return Err(Box::new(self));
         };
         let parts = driver.into_parts();
+        let may_keep = self.keeping.as_ref().is_some_and(|keeping| keeping.sender.is_some());
+        let mut is_clean = may_keep && parts.io.has_sent();
         let (transport, unread) = parts.io.into_parts();
         let Transport::Tcp(socket) = transport else {
             unreachable!("raw bodies are made of plain TCP connections only");
         };
-        let mut ahead: Vec<_> = self.first.into_iter().collect();
+        let mut ahead: Vec<_> = self.first.take().into_iter().collect();
         // What hyper has framed comes before what it has read, and that before what it has not.
         let mut cx = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.incoming).poll_frame(&mut cx) {
@@ -64,13 +86,22 @@ impl UpstreamBody {
         for mut bytes in [parts.read_buf, unread] {
             if let Some(left) = &mut left {
                 // A source may send more than it said; nobody is to see that.
-                bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                let said = usize::try_from(*left).unwrap_or(usize::MAX);
+                is_clean &= bytes.len() <= said;
+                bytes.truncate(said);
                 *left -= bytes.len() as u64;
             }
             ahead.push(bytes);
         }
         ahead.retain(|bytes| !bytes.is_empty());
-        Ok(Raw { socket, ahead, left })
+        let home = self.keeping.take().map(|Keeping { loan, .. }| {
+            Home::new(move |socket| {
+                if is_clean {
+                    loan.give_back(Resting::Tcp(socket));
+                }
+            })
+        });
+        Ok(Raw { socket, ahead, left, home })
     }
 
     /// Puts bytes that were read ahead back in front.
@@ -126,6 +157,38 @@ impl UpstreamBody {
                     Err(_) => {}
                 },
             }
+        }
+    }
+}
+
+impl Drop for UpstreamBody {
+    fn drop(&mut self) {
+        let driver = self.driver.take();
+        if let (Some(keeping), Some(driver)) = (self.keeping.take(), driver) {
+            keeping.keep(driver);
+        }
+    }
+}
+
+impl Keeping {
+    /// Gives the connection back if its answer is over, and closes it if not.
+    fn keep(self, mut driver: Driver) {
+        // hyper may still have to find that the body has ended. Nothing more of one that has not is
+        // read: nobody asks for it.
+        let mut cx = Context::from_waker(Waker::noop());
+        let has_ended = Pin::new(&mut *driver).poll(&mut cx).is_ready();
+        if has_ended || !self.sender.is_some_and(|sender| sender.is_ready()) {
+            return drop(driver);
+        }
+        let parts = driver.into_parts();
+        let is_settled = parts.read_buf.is_empty() && parts.io.has_sent();
+        let (transport, unread) = parts.io.into_parts();
+        if !is_settled || !unread.is_empty() {
+            return drop(transport);
+        }
+        match Resting::new(transport) {
+            Ok(resting) => self.loan.give_back(resting),
+            Err(error) => tracing::debug!(%error, "an upstream connection is not kept"),
         }
     }
 }

@@ -1,19 +1,12 @@
 //! One request to one source: connect, send, read the head, follow redirects.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, COOKIE, HOST, TRANSFER_ENCODING, USER_AGENT,
-};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, response};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, COOKIE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, response};
 use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Egress;
@@ -21,29 +14,22 @@ use crate::message::Cookies;
 use crate::message::Url;
 use crate::message::credentials;
 use crate::message::headers::retry_after;
-use crate::message::response_head::Malformed;
 use crate::metrics::Metrics;
 use crate::upstream::Error;
-use crate::upstream::body::Driver;
 use crate::upstream::body::UpstreamBody;
-use crate::upstream::body::io_kind;
 use crate::upstream::connect::Race;
 use crate::upstream::connect::Transport;
 use crate::upstream::connect::connect;
 use crate::upstream::connect::set_options;
 use crate::upstream::egress::Trust;
-use crate::upstream::head_filter::HeadFilter;
+use crate::upstream::exchange::send;
+use crate::upstream::pool::Key;
+use crate::upstream::pool::Loan;
+use crate::upstream::pool::Pool;
 use crate::upstream::redirect::Trail;
 use crate::upstream::redirect::may_carry_credentials;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::tls::Tls;
-
-/// hyper's read buffer on an upstream connection: fixed, or it would grow to 400 KiB at high bit
-/// rates. It also bounds the response head.
-const READ_BUFFER: usize = 32 * 1024;
-
-/// Header fields of a source's answer: those that its filter lets through, and one of the filter's.
-const FIELDS_MAX: usize = 257;
 
 /// What to ask a source for.
 #[derive(Clone, Debug)]
@@ -74,36 +60,65 @@ pub struct Ask {
     pub egress: Arc<Egress>,
     /// Cookies to send, and where those that are set on the way go.
     pub cookies: Option<Arc<Mutex<Cookies>>>,
+    /// What becomes of its connections.
+    pub keep: Keep,
+}
+
+/// What becomes of the connections that a request is sent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Each is new, belongs to this request alone and ends with it.
+    #[default]
+    Fresh,
+    /// A kept one will do, and each is kept for another request if it can be. Without a pool, as
+    /// [`Keep::Fresh`].
+    Pooled,
 }
 
 /// A source's answer: the head, and the body still to be read from its connection.
 pub struct Answer {
     /// Status and fields as the source sent them.
     pub head: response::Parts,
-    /// The body; dropping it closes the connection.
+    /// The body; dropping it closes the connection, or gives it back to the pool.
     pub body: UpstreamBody,
     /// Where the answer came from, redirects followed.
     pub url: Url,
 }
 
-/// Opens sources. One for the program; holds no connection.
+/// Opens sources. One for the program; holds no connection but those in its pool.
 #[derive(Clone)]
 pub struct Fetcher {
     tls: Tls,
     resolver: Resolver,
     metrics: Arc<Metrics>,
+    pool: Option<Pool>,
+}
+
+/// An open connection without a request.
+struct Connected {
+    transport: Transport,
+    /// Its place in the pool, if it has one.
+    loan: Option<Loan>,
+    /// It has carried another request before.
+    is_reused: bool,
 }
 
 impl Fetcher {
     /// A fetcher that trusts what `tls` trusts.
     #[must_use]
     pub fn new(tls: Tls, metrics: Arc<Metrics>) -> Self {
-        Self { tls, resolver: Resolver::new(), metrics }
+        Self { tls, resolver: Resolver::new(), metrics, pool: None }
     }
 
-    /// Sends `ask` on a fresh connection and reads the response head, following at most ten
-    /// redirects, each on a fresh connection of its own, one at a time. Cancel safe: dropping it
-    /// closes whatever is open. The redirects of one request share its two timeouts.
+    /// The same, with a place for kept connections.
+    #[must_use]
+    pub fn with_pool(self, pool: Pool) -> Self {
+        Self { pool: Some(pool), ..self }
+    }
+
+    /// Sends `ask` on a connection, fresh or kept as it says, and reads the response head, following
+    /// at most ten redirects, each on a connection of its own, one at a time. Cancel safe: dropping
+    /// it closes whatever is open. The redirects of one request share its two timeouts.
     ///
     /// # Errors
     /// See [`Error`]; a status is an error only where a redirect cannot be followed.
@@ -118,19 +133,19 @@ impl Fetcher {
         let mut url = ask.url.clone();
         loop {
             let started = Instant::now();
-            let (response, driver) = self.exchange(ask, &url).await?;
+            let (head, body) = self.exchange(ask, &url).await?;
             self.metrics.upstream_response(started.elapsed());
-            let (head, incoming) = response.into_parts();
             if let Some(cookies) = &ask.cookies {
                 let mut cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner);
                 cookies.store(&url, &head.headers);
             }
-            let is_raw = !url.is_https() && !head.headers.contains_key(TRANSFER_ENCODING);
             let next =
                 trail.follow(head.status.as_u16(), &head.headers).map_err(Error::Redirect)?;
             let Some(next) = next else {
-                return Ok(Answer { head, body: UpstreamBody::new(driver, incoming, is_raw), url });
+                return Ok(Answer { head, body, url });
             };
+            // Its connection is good for the next hop if all of the body has come with the head.
+            drop(body);
             url = next;
         }
     }
@@ -140,49 +155,67 @@ impl Fetcher {
         &self,
         ask: &Ask,
         url: &Url,
-    ) -> Result<(Response<Incoming>, Option<Driver>), Error> {
+    ) -> Result<(response::Parts, UpstreamBody), Error> {
+        let mut must_be_fresh = false;
+        loop {
+            let request = request(ask, url, self.pool_for(ask).is_some())?;
+            let Connected { loan, transport, is_reused } =
+                self.connection(ask, url, must_be_fresh).await?;
+            let unanswered = match send(request, transport, ask.response_timeout).await {
+                Ok(answered) => return Ok(answered.into_parts(loan, url)),
+                Err(unanswered) => unanswered,
+            };
+            if is_reused && let Some(pool) = &self.pool {
+                pool.forget(&key(ask, url));
+            }
+            // The source may have closed it at the moment that the request went out, and what changes
+            // nothing may be asked twice (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+            let closed = matches!(unanswered.error, Error::Closed) && !unanswered.heard;
+            if !(is_reused && closed && matches!(ask.method, Method::GET | Method::HEAD)) {
+                return Err(unanswered.error);
+            }
+            must_be_fresh = true;
+        }
+    }
+
+    /// A kept connection, or a new one.
+    async fn connection(
+        &self,
+        ask: &Ask,
+        url: &Url,
+        must_be_fresh: bool,
+    ) -> Result<Connected, Error> {
+        let deadline = Instant::now() + ask.connect_timeout;
+        let mut loan = None;
+        if let Some(pool) = self.pool_for(ask) {
+            let key = key(ask, url);
+            let claimed = timeout_at(deadline, pool.claim(&key, must_be_fresh)).await;
+            let (kept, place) = claimed.map_err(|_| Error::NoPlace(ask.connect_timeout))?;
+            loan = Some(place);
+            if let Some(transport) = kept {
+                return Ok(Connected { transport, loan, is_reused: true });
+            }
+        }
         let began = Instant::now();
-        let connecting = self.open(ask, url);
-        let transport = tokio::time::timeout(ask.connect_timeout, connecting)
+        let transport = timeout_at(deadline, self.open(ask, url))
             .await
             .map_err(|_| Error::ConnectTimeout(ask.connect_timeout))??;
         self.metrics.upstream_connect(began.elapsed());
-        let deadline = Instant::now() + ask.response_timeout;
-        let (mut sender, connection) = http1::Builder::new()
-            .title_case_headers(true)
-            .max_headers(FIELDS_MAX)
-            .read_buf_exact_size(Some(READ_BUFFER))
-            .handshake(HeadFilter::new(transport))
-            .await
-            .map_err(|error| before_head(&error))?;
-        let mut driver: Option<Driver> = Some(Box::new(connection));
-        let mut response = pin!(sender.send_request(request(ask, url)?));
-        // Nothing runs beside us: the connection moves only while we poll it.
-        let answered = poll_fn(|cx| {
-            if let Poll::Ready(answered) = response.as_mut().poll(cx) {
-                return Poll::Ready(answered);
-            }
-            if let Some(running) = &mut driver
-                && Pin::new(&mut **running).poll(cx).is_ready()
-            {
-                driver = None;
-            }
-            response.as_mut().poll(cx)
-        });
-        let answered = timeout_at(deadline, answered).await;
-        let response = answered
-            .map_err(|_| Error::ResponseTimeout(ask.response_timeout))?
-            .map_err(|error| before_head(&error))?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Error::Malformed(Malformed::Switching));
-        }
-        Ok((response, driver))
+        Ok(Connected { transport, loan, is_reused: false })
+    }
+
+    /// The pool, where `ask` is for it.
+    fn pool_for(&self, ask: &Ask) -> Option<&Pool> {
+        self.pool.as_ref().filter(|_| ask.keep == Keep::Pooled)
     }
 
     async fn open(&self, ask: &Ask, url: &Url) -> Result<Transport, Error> {
-        let trust = if url.same_host(&ask.home) { Trust::Configured } else { Trust::Foreign };
         let race = if ask.counted { Race::Never } else { Race::Allowed };
-        let addresses = self.resolver.resolve(url, trust, &ask.egress).await?;
+        if let Some(pool) = self.pool.as_ref().filter(|_| ask.counted) {
+            // An idle connection would be one too many.
+            pool.make_way(url.host());
+        }
+        let addresses = self.resolver.resolve(url, trust(ask, url), &ask.egress).await?;
         let stream = connect(&addresses, race).await?;
         set_options(&stream);
         if url.is_https() {
@@ -192,6 +225,16 @@ impl Fetcher {
     }
 }
 
+/// How the host of `url` came to be asked.
+fn trust(ask: &Ask, url: &Url) -> Trust {
+    if url.same_host(&ask.home) { Trust::Configured } else { Trust::Foreign }
+}
+
+/// What a kept connection must be good for to be used for `url`.
+fn key(ask: &Ask, url: &Url) -> Key {
+    Key::new(url, trust(ask, url), &ask.egress)
+}
+
 /// The error that a non-success answer is.
 #[must_use]
 pub fn status_error(head: &response::Parts) -> Error {
@@ -199,7 +242,7 @@ pub fn status_error(head: &response::Parts) -> Error {
 }
 
 /// The request as the source sees it: nothing in it comes from the client but `ask.fields`.
-fn request(ask: &Ask, url: &Url) -> Result<Request<Empty<Bytes>>, Error> {
+fn request(ask: &Ask, url: &Url, may_keep: bool) -> Result<Request<Empty<Bytes>>, Error> {
     let mut request = Request::builder()
         .method(ask.method.clone())
         .uri(url.path_and_query())
@@ -230,7 +273,11 @@ fn request(ask: &Ask, url: &Url) -> Result<Request<Empty<Bytes>>, Error> {
         }
         headers.extend(own_fields);
     }
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if may_keep {
+        headers.remove(CONNECTION);
+    } else {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(request)
 }
 
@@ -238,20 +285,4 @@ fn request(ask: &Ask, url: &Url) -> Result<Request<Empty<Bytes>>, Error> {
 fn userinfo(url: &Url) -> Option<HeaderValue> {
     let username = url.username()?;
     credentials::basic(&username, &url.password().unwrap_or_default())
-}
-
-/// What an error before the head means.
-fn before_head(error: &hyper::Error) -> Error {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(malformed) = inner.and_then(|inner| inner.downcast_ref::<Malformed>()) {
-            return Error::Malformed(*malformed);
-        }
-        source = cause.source();
-    }
-    if error.is_incomplete_message() || error.is_canceled() || io_kind(error).is_some() {
-        return Error::Closed;
-    }
-    Error::Malformed(Malformed::Status)
 }

@@ -29,6 +29,8 @@ enum State {
 pub struct HeadFilter {
     io: TokioIo<Transport>,
     state: State,
+    /// Bytes of the request are still to be written.
+    owes: bool,
 }
 
 impl HeadFilter {
@@ -41,7 +43,18 @@ impl HeadFilter {
                 BytesMut::with_capacity(4096),
                 HeadNormaliser::new(Limits::default()),
             ),
+            owes: false,
         }
+    }
+
+    /// Whether the source has said anything.
+    pub(crate) fn has_heard(&self) -> bool {
+        !matches!(&self.state, State::Head(buffer, _) if buffer.is_empty())
+    }
+
+    /// Whether all that hyper had to say has been taken by the socket.
+    pub(crate) fn has_sent(&self) -> bool {
+        !self.owes
     }
 
     /// The connection, and what was read from it and not handed on.
@@ -100,11 +113,16 @@ impl Write for HeadFilter {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.owes = !matches!(written, Poll::Ready(Ok(count)) if count == bytes.len());
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        // Flushed is what was written whole.
+        self.owes = !matches!(flushed, Poll::Ready(Ok(())));
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

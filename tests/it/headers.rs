@@ -211,7 +211,7 @@ async fn a_playlist_and_its_segments_are_asked_for_without_the_client_too() {
     let expected = ["/list.m3u8?k=v", "/a.ts?b=c"].map(|target| {
         format!(
             "GET {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nAccept: */*\r\n\
-             Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
+             Accept-Encoding: identity\r\n\r\n",
             origin.authority(),
             weir()
         )

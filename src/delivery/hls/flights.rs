@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -17,8 +17,8 @@ const ANSWERS_MAX: usize = 1024;
 
 /// An answer that others may be given.
 pub(super) trait Answer: Clone {
-    /// How long after it was asked for others may still be given it; `None` where it failed or is not
-    /// for others.
+    /// How long after it was asked for others may still be given it; `None` where it failed or is only
+    /// for those who have waited for it: then it is not kept.
     fn lifetime(&self) -> Option<Duration>;
 
     /// Its memory in bytes.
@@ -39,7 +39,7 @@ struct Flight<T> {
     given: HashSet<u32>,
 }
 
-impl<K: Hash + Eq, T: Answer> Flights<K, T> {
+impl<K: Clone + Hash + Eq, T: Answer> Flights<K, T> {
     /// None yet. Answers of more than `bytes_max` together are not kept.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { flights: Mutex::default(), bytes_max }
@@ -51,13 +51,25 @@ impl<K: Hash + Eq, T: Answer> Flights<K, T> {
     where
         F: Future<Output = T>,
     {
-        let answer = self.board(key, session);
-        answer.get_or_init(ask).await.clone()
+        let cell = self.board(key.clone(), session);
+        let answer = cell.get_or_init(ask).await.clone();
+        if answer.lifetime().is_none() {
+            // It may hold more than memory.
+            let mut flights = self.lock();
+            if flights.get(&key).is_some_and(|flight| Arc::ptr_eq(&flight.answer, &cell)) {
+                flights.remove(&key);
+            }
+        }
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Flight<T>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn board(&self, key: K, session: u32) -> Arc<OnceCell<T>> {
         let now = Instant::now();
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self.lock();
         if let Some(flight) = flights.get_mut(&key)
             && flight.is_fresh(now)
             && flight.given.insert(session)

@@ -26,6 +26,7 @@ use crate::delivery::hls::viewings::Viewing;
 use crate::media::m3u8;
 use crate::media::m3u8::Playlist;
 use crate::message::Url;
+use crate::upstream::Keep;
 
 /// How long others may be given a multivariant playlist that somebody has just fetched.
 const MULTIVARIANT_LIFETIME: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ pub(super) struct List {
 pub(super) type Listed = Result<Arc<List>, Arc<Failure>>;
 
 /// One place of a source as one set of clients sees it.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct ListKey {
     channel: Arc<str>,
     source: usize,
@@ -189,6 +190,7 @@ impl Delivery {
     ) -> Listed {
         let question = Question {
             want: Want::Playlist,
+            keep: Keep::Pooled,
             cookies: Some(Arc::clone(&viewing.cookies)),
             viewer: None,
             ..Question::of(wish)

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
+use crate::flow::Home;
 use crate::flow::Passage;
 use crate::flow::Raw;
 use crate::flow::Way;
@@ -134,7 +136,10 @@ fn answer(
         let (got, seen) = (Arc::default(), Arc::default());
         let io = ClientIo::new(client(Arc::clone(&got)), Arc::clone(&control));
         control.begin_answer();
-        let passage = Passage::new(Raw { socket, ahead, left }, way, control);
+        let is_home = Arc::new(AtomicBool::new(false));
+        let came_home = Arc::clone(&is_home);
+        let home = Some(Home::new(move |_| came_home.store(true, Ordering::Relaxed)));
+        let passage = Passage::new(Raw { socket, ahead, left, home }, way, control);
         let length = sized.then_some(sent.len() as u64);
         let body = std::sync::Mutex::new(Some(Shown(passage, length, Arc::clone(&seen))));
         let service = service_fn(move |_: Request<Incoming>| {
@@ -159,6 +164,7 @@ fn answer(
         let serve = builder.serve_connection(TokioIo::new(io), service);
         let (served, ()) = tokio::join!(serve, feed);
         served.unwrap();
+        assert_eq!(is_home.load(Ordering::Relaxed), sized, "only a known length has a known end");
         let (got, seen) = (got.lock().unwrap().clone(), seen.lock().unwrap().clone());
         (got, seen)
     })

@@ -56,6 +56,16 @@ impl Framing {
         Ok(true)
     }
 
+    /// Whether nobody can take the body for longer or shorter than we do. Where the fields contradict
+    /// each other or the status, what follows may be the rest of this answer (section 6.3).
+    pub(super) fn is_certain(self, code: StatusCode) -> bool {
+        match (self.coding, self.length) {
+            (Coding::Unnamed, None | Some(0)) => true,
+            (Coding::Identity | Coding::Chunked, Some(_)) => false,
+            (_, _) => code != StatusCode::NO_CONTENT,
+        }
+    }
+
     /// Writes the one field that holds: a coding overrides a length. None at all where the status
     /// has no body that it could frame.
     pub(super) fn write(self, code: StatusCode, head: &mut Vec<u8>) {
