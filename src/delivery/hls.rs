@@ -12,7 +12,6 @@ use http_body_util::Either;
 use tokio::time::timeout;
 
 use crate::channel::Channel;
-use crate::channel::Kind;
 use crate::channel::Slot;
 use crate::channel::Source;
 use crate::delivery::Attempt;
@@ -21,7 +20,6 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Held;
-use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
@@ -34,6 +32,7 @@ use crate::delivery::hls::lists::List;
 use crate::delivery::hls::lists::ListKey;
 use crate::delivery::hls::lists::Listed;
 use crate::delivery::hls::renditions::Place;
+use crate::delivery::hls::segments::Segments;
 use crate::delivery::hls::viewings::Viewings;
 use crate::delivery::seal::Behind;
 use crate::delivery::seal::Sealed;
@@ -48,8 +47,10 @@ mod flights;
 mod links;
 mod lists;
 mod renditions;
+mod segments;
 mod viewings;
 
+pub(crate) use segments::Reader;
 pub(crate) use viewings::Viewing;
 
 /// The media type of playlists (RFC 8216 section 4).
@@ -60,6 +61,7 @@ pub(crate) struct Hls {
     viewings: Viewings,
     /// Playlists, by source and request.
     lists: Flights<ListKey, Listed>,
+    segments: Segments,
     /// The beginnings of channels that nobody watches yet, by id.
     firsts: Flights<Arc<str>, Result<First, Error>>,
 }
@@ -84,11 +86,13 @@ impl Answer for Result<First, Error> {
 }
 
 impl Hls {
-    /// Nobody watches anything. Answers that are shared take `shared_bytes` at most, but for one.
+    /// Nobody watches anything. Playlists that are shared take `shared_bytes` at most, and segments
+    /// as much again.
     pub(crate) fn new(tasks: Tasks, shared_bytes: usize) -> Self {
         Self {
-            viewings: Viewings::new(tasks),
+            viewings: Viewings::new(tasks.clone()),
             lists: Flights::new(shared_bytes),
+            segments: Segments::new(tasks, shared_bytes),
             firsts: Flights::new(1),
         }
     }
@@ -151,11 +155,7 @@ impl Delivery {
                 let list = self.list(&viewing, &place, &wish).await?;
                 self.answer_list(&viewing, &place, &list, &imported, wish)
             }
-            Behind::Media => {
-                let source = home.at(url).within(viewing.slot());
-                let only = Arc::new(channel.only(source, Kind::Vod));
-                self.vod(&only, wish, Piece::Segment(viewing)).await
-            }
+            Behind::Media => self.segment(viewing, home.at(url), wish).await,
         }
     }
 
@@ -236,22 +236,24 @@ impl Delivery {
         (source, slot): (usize, Arc<Slot>),
         wish: &Wish,
     ) -> Arc<Viewing> {
-        let session = self.sessions.begin(Opening {
-            channel: Arc::clone(channel),
-            source,
-            client: wish.client,
-            started: wish.started,
-            control: Arc::clone(&wish.control),
-            viewer: wish.viewer.clone(),
-            slot: None,
-            desk: None,
-            // Each of its requests has a place of its own.
-            place: Box::new(()),
-            cut: self.cut.clone(),
-            way: "hls",
-            is_whole: true,
-        });
-        self.hls.viewings.begin(number, wish.viewer.clone(), (source, slot), session)
+        let session = || {
+            self.sessions.begin(Opening {
+                channel: Arc::clone(channel),
+                source,
+                client: wish.client,
+                started: wish.started,
+                control: Arc::clone(&wish.control),
+                viewer: wish.viewer.clone(),
+                slot: None,
+                desk: None,
+                // Each of its requests has a place of its own.
+                place: Box::new(()),
+                cut: self.cut.clone(),
+                way: "hls",
+                is_whole: true,
+            })
+        };
+        self.hls.viewings.begin(number, (channel, &wish.viewer), (source, slot), session)
     }
 
     fn answer_list(

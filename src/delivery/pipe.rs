@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::delivery::feed::Feed;
+use crate::delivery::hls::Reader;
 use crate::delivery::reading::Reading;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
@@ -37,6 +38,8 @@ pub(crate) enum Carriage {
     Live(Box<Feed>),
     /// A file or a part of one.
     File(Box<Reading>),
+    /// A segment that others are given too.
+    Shared(Reader),
 }
 
 /// The body of a session: frames come from the upstream connection when hyper has room for them,
@@ -79,6 +82,7 @@ impl Body for SessionBody {
         let next = match &mut me.carriage {
             Carriage::Live(feed) => feed.poll_next(cx, &mut me.session),
             Carriage::File(reading) => reading.poll_next(cx, &mut me.session),
+            Carriage::Shared(reader) => reader.poll_next(cx, &mut me.session),
         };
         next.map_ok(|bytes| {
             me.session.passed(bytes.len());
@@ -90,6 +94,7 @@ impl Body for SessionBody {
         match &self.carriage {
             Carriage::Live(_) => SizeHint::default(),
             Carriage::File(reading) => reading.size_hint(),
+            Carriage::Shared(reader) => reader.size_hint(),
         }
     }
 }

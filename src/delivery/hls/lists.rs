@@ -210,6 +210,11 @@ impl Delivery {
 }
 
 impl List {
+    /// Whether it is a media playlist that goes on.
+    pub(super) fn is_live(&self) -> bool {
+        self.target.is_some() && self.lifetime.is_some()
+    }
+
     pub(super) fn new(text: Bytes, place: Place, url: Url) -> Self {
         let (mut lifetime, mut target, mut variants) = (None, None, Vec::new());
         match std::str::from_utf8(&text).map(m3u8::read) {

@@ -57,6 +57,8 @@ struct State {
     slot: Arc<Slot>,
     asked: Instant,
     patience: Duration,
+    /// Its last media playlist had no end.
+    is_live: bool,
     renditions: Renditions,
 }
 
@@ -72,6 +74,8 @@ pub(crate) struct Viewings {
 struct Table {
     by_number: HashMap<u32, Arc<Viewing>>,
     by_viewer: HashMap<(Arc<str>, Viewer), u32>,
+    /// How many watch each channel.
+    watching: HashMap<Arc<str>, usize>,
 }
 
 impl Viewing {
@@ -99,6 +103,16 @@ impl Viewing {
         self.state().asked = Instant::now();
     }
 
+    /// Whether its last media playlist had no end.
+    pub(super) fn is_live(&self) -> bool {
+        self.state().is_live
+    }
+
+    /// How long it lasts without a request.
+    pub(super) fn patience(&self) -> Duration {
+        self.state().patience
+    }
+
     /// Where the playlist that it knows by `place` is fetched from now.
     pub(super) fn now(&self, place: &Place) -> Place {
         self.state().renditions.now(place)
@@ -124,6 +138,7 @@ impl Viewing {
             state.renditions.offer(&list.variants);
             return Ok(text.to_owned());
         };
+        state.is_live = list.is_live();
         let patience = (target * 3).clamp(PATIENCE_MIN, PATIENCE_MAX);
         if std::mem::replace(&mut state.patience, patience) != patience {
             self.paced.notify_one();
@@ -182,6 +197,11 @@ impl Viewings {
         same.next().map(|viewing| viewing.source())
     }
 
+    /// Whether more than one watches `channel`.
+    pub(crate) fn is_shared(&self, channel: &Channel) -> bool {
+        self.table().watching.get(&channel.id).is_some_and(|watching| *watching > 1)
+    }
+
     /// A number that no session has.
     pub(crate) fn number(&self) -> u32 {
         let (random, table) = (SystemRandom::new(), self.table());
@@ -196,37 +216,42 @@ impl Viewings {
         }
     }
 
-    /// Begins the session `number`, which plays from `source` and is `session` in the list. It lasts
-    /// until its player has gone.
+    /// Begins the session `number`, which plays from `source` and is what `session` makes in the list,
+    /// unless another request of its player has just done so. It lasts until its player has gone.
     pub(crate) fn begin(
         &self,
         number: u32,
-        viewer: Viewer,
+        (channel, viewer): (&Arc<Channel>, &Viewer),
         (source, slot): (usize, Arc<Slot>),
-        session: Session,
+        session: impl FnOnce() -> Session,
     ) -> Arc<Viewing> {
-        let info = Arc::clone(session.info());
-        let channel = Arc::clone(&info.channel);
+        let mut table = self.table();
+        let known = table.by_number.get(&number);
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.channel, channel)) {
+            return Arc::clone(known);
+        }
+        let session = session();
         let state = State {
             source,
             slot,
             asked: Instant::now(),
             patience: PATIENCE,
+            is_live: false,
             renditions: Renditions::default(),
         };
         let viewing = Arc::new(Viewing {
             number,
-            channel,
-            viewer,
-            info,
+            channel: Arc::clone(channel),
+            viewer: viewer.clone(),
+            info: Arc::clone(session.info()),
             cookies: Arc::default(),
             paced: Notify::new(),
             state: Mutex::new(state),
         });
-        let mut table = self.table();
         table.by_viewer.insert(viewing.key(), number);
         table.by_number.insert(number, Arc::clone(&viewing));
-        table.settle_leases(&viewing.channel);
+        *table.watching.entry(Arc::clone(&channel.id)).or_default() += 1;
+        table.settle_leases(channel);
         drop(table);
         let lasting = self.clone().last(Arc::clone(&viewing), session);
         self.tasks.spawn(Span::none(), lasting);
@@ -268,7 +293,10 @@ impl Viewings {
             () = stopping => session.ended(End::Shutdown),
         }
         let mut table = self.table();
-        table.by_number.remove(&viewing.number);
+        if table.by_number.get(&viewing.number).is_some_and(|known| Arc::ptr_eq(known, &viewing)) {
+            table.by_number.remove(&viewing.number);
+        }
+        table.leave(&viewing.channel.id);
         let key = viewing.key();
         if table.by_viewer.get(&key) == Some(&viewing.number) {
             table.by_viewer.remove(&key);
@@ -285,6 +313,15 @@ impl Viewing {
 }
 
 impl Table {
+    fn leave(&mut self, channel: &Arc<str>) {
+        if let Some(watching) = self.watching.get_mut(channel) {
+            *watching -= 1;
+            if *watching == 0 {
+                self.watching.remove(channel);
+            }
+        }
+    }
+
     /// A slot that one session has alone can be taken over by another request of its viewer; one that
     /// is shared cannot.
     fn settle_leases(&self, channel: &Arc<Channel>) {

@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 
 use super::CHANNEL;
 use super::LIMITS;
+use super::file;
 use super::follow;
 use super::served;
 use super::uris;
@@ -49,7 +50,7 @@ async fn sessions(gateway: &Gateway) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn fifty_clients_cost_one_fetch_for_each_reload() {
+async fn fifty_clients_cost_one_fetch_for_each_reload_and_one_for_each_segment() {
     let origin = Origin::start(live).await;
     let url = origin.url("/live.m3u8");
     let gateway =
@@ -61,13 +62,26 @@ async fn fifty_clients_cost_one_fetch_for_each_reload() {
         for client in 0..50 {
             clients.spawn(async move {
                 let name = format!("client-{client}");
-                Player::get_as(stream, CHANNEL, &name).await.text().to_owned()
+                let list = Player::get_as(stream, CHANNEL, &name).await.text().to_owned();
+                let newest = follow(CHANNEL, uris(&list).last().unwrap());
+                let segment = Player::get_as(stream, &newest, &name).await;
+                assert_eq!(segment.status(), 200);
+                assert_eq!(segment.head.header("ETag"), Some("\"s\""));
+                (list, segment.body.bytes)
             });
         }
-        let texts = clients.join_all().await;
+        let got = clients.join_all().await;
         let sequence = format!("#EXT-X-MEDIA-SEQUENCE:{}\n", 100 + round);
-        assert!(texts.iter().all(|text| text.contains(&sequence)), "{}", texts[0]);
-        assert_eq!(origin.seen().len(), round, "one for all");
+        let newest = file(&format!("/n-{}.ts", 102 + round));
+        for (text, segment) in got {
+            assert!(text.contains(&sequence), "{text}");
+            assert!(segment == newest, "other bytes");
+        }
+        let lists = |asked: &&Recorded| asked.path().ends_with(".m3u8");
+        assert_eq!(origin.seen().iter().filter(lists).count(), round, "one for all");
+        // Whoever comes first does not know that others will.
+        let segments = origin.seen().len() - round;
+        assert!((round..=round + 1).contains(&segments), "{segments} in round {round}");
     }
     assert_eq!(sessions(&gateway).await.len(), 50);
     assert_eq!(gateway.metric("weir_sessions{channel=\"one\"}").await, 50.0);
