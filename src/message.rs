@@ -5,6 +5,7 @@
 pub mod cookies;
 pub mod credentials;
 pub mod forwarded;
+pub mod gzip;
 pub mod headers;
 pub mod percent;
 pub mod problem;

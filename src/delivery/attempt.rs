@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_RANGE};
+use http::header::CONTENT_RANGE;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -30,6 +30,8 @@ use crate::media::sniff::impostor;
 use crate::media::sniff::sniff;
 use crate::message::ContentRange;
 use crate::message::Cookies;
+use crate::message::gzip;
+use crate::message::gzip::Coding;
 use crate::message::headers::media_type;
 use crate::upstream;
 use crate::upstream::Answer;
@@ -342,11 +344,13 @@ impl Opened {
         if self.answer.head.status != StatusCode::OK {
             return Err(status_error(&self.answer.head).into());
         }
+        if question.want == Want::Playlist {
+            return Ok(self.read_playlist(&question.config, deadline).await?);
+        }
         self.container = self.look(question.want, deadline).await?;
         match question.want {
             Want::Live => must_be_stream(self.container, protocol)?,
-            Want::Playlist => self.read_playlist(&question.config, deadline).await?,
-            Want::File | Want::Anything => {}
+            Want::File | Want::Playlist | Want::Anything => {}
         }
         Ok(())
     }
@@ -395,8 +399,17 @@ impl Opened {
         config: &Config,
         deadline: Instant,
     ) -> Result<(), upstream::Error> {
-        if self.answer.head.headers.contains_key(CONTENT_ENCODING) {
-            return Err(upstream::Error::NotMedia("a compressed playlist that was not asked for"));
+        const TOO_LONG: &str = "a playlist beyond limits.playlist_bytes";
+        let max = config.limits.playlist_bytes;
+        let coding = Coding::of(&self.answer.head.headers);
+        match coding {
+            // Read to its end only if it begins as one.
+            Coding::Identity => self.container = self.look(Want::Playlist, deadline).await?,
+            Coding::Gzip => self.container = Container::Hls,
+            Coding::Other => {
+                let what = "a playlist compressed in a way that was not asked for";
+                return Err(upstream::Error::NotMedia(what));
+            }
         }
         if self.container != Container::Hls {
             return Err(upstream::Error::NotMedia("a body that is no HLS playlist"));
@@ -404,10 +417,8 @@ impl Opened {
         let mut text = BytesMut::new();
         let reading = async {
             while let Some(bytes) = self.answer.body.next().await.transpose()? {
-                if text.len() + bytes.len() > config.limits.playlist_bytes {
-                    return Err(upstream::Error::NotMedia(
-                        "a playlist beyond limits.playlist_bytes",
-                    ));
+                if text.len() + bytes.len() > max {
+                    return Err(upstream::Error::NotMedia(TOO_LONG));
                 }
                 text.extend_from_slice(&bytes);
             }
@@ -415,7 +426,15 @@ impl Opened {
         };
         let timeout = upstream::Error::ResponseTimeout(config.failover.response_timeout);
         timeout_at(deadline, reading).await.map_err(|_| timeout)??;
-        self.text = text.freeze();
+        self.text = match coding {
+            Coding::Gzip => gzip::unpack(&text, max).map(Bytes::from).map_err(|error| {
+                upstream::Error::NotMedia(match error {
+                    gzip::Error::TooLong => TOO_LONG,
+                    gzip::Error::Damaged => "a compressed playlist that is damaged",
+                })
+            })?,
+            Coding::Identity | Coding::Other => text.freeze(),
+        };
         Ok(())
     }
 

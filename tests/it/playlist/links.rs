@@ -1,6 +1,10 @@
 //! Links that work: each of them sealed, each leading to what the source has there.
 
+use std::io::Write;
 use std::net::Ipv4Addr;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::CHANNEL;
 use super::LIMITS;
@@ -333,4 +337,29 @@ async fn a_playlist_that_fails_is_fetched_from_the_next_source() {
         (1, 2),
         "its segments belong to that source"
     );
+}
+
+#[tokio::test]
+async fn a_compressed_playlist_is_unpacked_and_a_bomb_is_not() {
+    let packed = |text: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let list = packed(MEDIA.as_bytes());
+    let bomb = packed(format!("{MEDIA}{}", "#\n".repeat(64 << 20)).as_bytes());
+    assert!(bomb.len() < 1 << 20);
+    let origin = Origin::start(move |request| {
+        let body = if request.path() == "/bomb.m3u8" { &bomb } else { &list };
+        let length = body.len().to_string();
+        let fields = [("Content-Encoding", "gzip"), ("Content-Length", length.as_str())];
+        Script::head("200 OK", &fields).body(body).next_request()
+    })
+    .await;
+    let gateway = hls(&origin.url("/list.m3u8")).await;
+    let answer = get(&gateway, CHANNEL).await;
+    assert_eq!(answer.head.header("Content-Encoding"), None);
+    assert_eq!(without_uris(answer.text()), without_uris(MEDIA));
+    let gateway = hls(&origin.url("/bomb.m3u8")).await;
+    assert_eq!(Player::get(gateway.stream, CHANNEL).await.status(), 502);
 }
