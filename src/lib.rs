@@ -34,6 +34,14 @@
 //! `channel::health`, how each has fared with all sessions. Where the slot that a first opening needs
 //! is held for the same `delivery::viewer`, that session ends and hands it over.
 //!
+//! # Life of a playlist
+//! A client of an HLS channel is a `delivery::hls::viewings::Viewing`, known by the number sealed in its
+//! URLs. `delivery::hls` -> `hls::lists` (where is this playlist now, and where else could it be) ->
+//! `hls::flights` (does anybody else ask for the same) -> `delivery::attempt` -> `upstream::fetch`, over a
+//! connection of `upstream::pool` -> `media::m3u8::Splice` (numbers go on) -> `hls::links`
+//! (`media::m3u8::rewrite`, each URI sealed by `delivery::seal`) -> client. A segment that several want
+//! is an `hls::segments::Segment`; any other one is served as a file is.
+//!
 //! # Life of a byte
 //! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
 //! (`upstream::body::into_raw`). From then on, above hyper: `flow::passage` (asked by

@@ -155,7 +155,7 @@ impl Delivery {
                 let list = self.list(&viewing, &place, &wish).await?;
                 self.answer_list(&viewing, &place, &list, &imported, wish)
             }
-            Behind::Media => self.segment(viewing, home.at(url), wish).await,
+            Behind::Media => self.segment(&viewing, home.at(url), wish).await,
         }
     }
 

@@ -68,8 +68,9 @@ impl Answer for Listed {
 }
 
 impl Delivery {
-    /// A playlist for a session. Where the place that it is at fails, the session goes on from
-    /// another variant of the same playlist, and then from another source, until that fails.
+    /// A playlist for a session. Where the place that it is at fails, or a segment of it has failed,
+    /// the session goes on from another variant of the same playlist, or else from another source,
+    /// until that fails.
     pub(super) async fn list(
         &self,
         viewing: &Arc<Viewing>,
@@ -80,9 +81,13 @@ impl Delivery {
         let now = viewing.now(place);
         let mut attempts = Vec::new();
         let slot = viewing.slot();
-        match self.list_at(viewing, &now, &slot, directives(viewing, place, wish), wish).await {
-            Ok(list) => return Ok(list),
-            Err(failure) => attempts.push(Attempt { source: now.source, failure }),
+        let is_doubtful = viewing.takes_doubt(now.source);
+        if !is_doubtful {
+            let directives = directives(viewing, place, wish);
+            match self.list_at(viewing, &now, &slot, directives, wish).await {
+                Ok(list) => return Ok(list),
+                Err(failure) => attempts.push(Attempt { source: now.source, failure }),
+            }
         }
         let began = Instant::now();
         let (others, bandwidth) = viewing.like(place);
@@ -105,6 +110,12 @@ impl Delivery {
                     return Ok(list);
                 }
                 Err(failure) => attempts.push(Attempt { source: source.index, failure }),
+            }
+        }
+        if is_doubtful {
+            match self.list_at(viewing, &now, &slot, None, wish).await {
+                Ok(list) => return Ok(list),
+                Err(failure) => attempts.push(Attempt { source: now.source, failure }),
             }
         }
         Err(Error::Exhausted(attempts))

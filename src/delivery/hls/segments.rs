@@ -105,8 +105,24 @@ impl Segments {
 }
 
 impl Delivery {
-    /// A segment for a session: shared where others watch the same live channel, else its own.
+    /// A segment for a session. Where its source fails, the session's next playlist comes from
+    /// elsewhere: nobody else has this very segment.
     pub(super) async fn segment(
+        &self,
+        viewing: &Arc<Viewing>,
+        source: Source,
+        wish: Wish,
+    ) -> Result<Response<Body>, Error> {
+        let index = source.index;
+        let served = self.segment_of(Arc::clone(viewing), source, wish).await;
+        if matches!(served, Err(Error::Exhausted(_))) {
+            viewing.doubt(index);
+        }
+        served
+    }
+
+    /// Shared where others watch the same live channel, else the session's own.
+    async fn segment_of(
         &self,
         viewing: Arc<Viewing>,
         source: Source,

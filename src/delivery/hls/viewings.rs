@@ -59,6 +59,8 @@ struct State {
     patience: Duration,
     /// Its last media playlist had no end.
     is_live: bool,
+    /// A segment of this source has failed since.
+    doubted: Option<usize>,
     renditions: Renditions,
 }
 
@@ -106,6 +108,16 @@ impl Viewing {
     /// Whether its last media playlist had no end.
     pub(super) fn is_live(&self) -> bool {
         self.state().is_live
+    }
+
+    /// A segment of this source has failed.
+    pub(super) fn doubt(&self, source: usize) {
+        self.state().doubted = Some(source);
+    }
+
+    /// Whether a segment of this source has failed since this was last asked.
+    pub(super) fn takes_doubt(&self, source: usize) -> bool {
+        self.state().doubted.take_if(|doubted| *doubted == source).is_some()
     }
 
     /// How long it lasts without a request.
@@ -237,6 +249,7 @@ impl Viewings {
             asked: Instant::now(),
             patience: PATIENCE,
             is_live: false,
+            doubted: None,
             renditions: Renditions::default(),
         };
         let viewing = Arc::new(Viewing {

@@ -13,6 +13,7 @@ use crate::support::gateway::logs;
 use crate::support::origin::Origin;
 use crate::support::origin::Recorded;
 use crate::support::origin::Script;
+use crate::support::player::Player;
 
 /// A live playlist from `first` on that moves by one segment at each request, up to so many requests.
 fn lives(request: &Recorded, first: usize, requests: usize) -> Script {
@@ -113,4 +114,28 @@ async fn a_variant_that_dies_moves_within_its_master_and_then_to_the_next_source
     assert!(paths[2].starts_with("/low-"), "{paths:?}");
     assert!(paths[3].contains(" /middle-"), "the other source's own: {paths:?}");
     assert!(sequences.is_sorted(), "{sequences:?}");
+}
+
+#[tokio::test]
+async fn a_segment_that_fails_sends_the_next_playlist_elsewhere() {
+    let first = Origin::start(|request| match request.path() {
+        "/a.m3u8" => lives(request, 100, 1000),
+        _ => Script::error("503 Service Unavailable"),
+    })
+    .await;
+    let second = Origin::start(|request| lives(request, 7000, 1000)).await;
+    let sources = [first.url("/a.m3u8"), second.url("/b.m3u8")];
+    let gateway = Gateway::start(&format!(
+        "{LIMITS}\nchannels: {{one: {{sources: {sources:?}, kind: hls}}}}"
+    ))
+    .await;
+    let text = playlist(&gateway, CHANNEL).await;
+    let segment = follow(CHANNEL, &uris(&text)[0]);
+    assert_eq!(Player::get(gateway.stream, &segment).await.status(), 502);
+    for reload in 0..3 {
+        let text = playlist(&gateway, CHANNEL).await;
+        assert_eq!(text.contains("#EXT-X-DISCONTINUITY\n"), reload < 2, "{text}");
+        get(&gateway, &follow(CHANNEL, uris(&text).last().unwrap())).await;
+        assert!(second.seen().last().unwrap().path().starts_with("/b-"));
+    }
 }
