@@ -16,6 +16,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Wish;
+use crate::delivery::attempt::Patience;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
 use crate::delivery::hls::flights::Answer;
@@ -179,7 +180,10 @@ impl Delivery {
         let gone = || Arc::new(Failure::NoStart("there is no such source"));
         let home = channel.sources.get(place.source).ok_or_else(gone)?;
         let url = place.url.as_ref().or(home.urls.first()).ok_or_else(gone)?;
-        let url = directives.map_or_else(|| url.clone(), |directives| extended(url, &directives));
+        let (url, may_block) = match directives {
+            Some(directives) => (extended(url, &directives), true),
+            None => (url.clone(), false),
+        };
         let key = ListKey {
             channel: Arc::clone(&channel.id),
             source: place.source,
@@ -187,19 +191,26 @@ impl Delivery {
             cookies: viewing.cookies().field(&url),
         };
         let source = home.at(url);
-        let ask = || self.fetch(viewing, place, &source, slot, wish);
+        let ask = || self.fetch(viewing, (place, may_block), &source, slot, wish);
         self.hls.lists.answer(key, viewing.number, ask).await
     }
 
+    /// Fetches a playlist. One that `may_block` is held back by its source until it has news (8216bis
+    /// section 6.2.5.2), at most for three target durations.
     async fn fetch(
         &self,
         viewing: &Viewing,
-        place: &Place,
+        (place, may_block): (&Place, bool),
         source: &Source,
         slot: &Arc<Slot>,
         wish: &Wish,
     ) -> Listed {
+        let mut patience = Patience::of(&wish.config);
+        if may_block {
+            patience.response += viewing.patience();
+        }
         let question = Question {
+            patience,
             want: Want::Playlist,
             keep: Keep::Pooled,
             cookies: Some(Arc::clone(&viewing.cookies)),
