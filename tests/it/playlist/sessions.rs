@@ -21,7 +21,10 @@ use crate::support::player::Player;
 /// A live playlist that has moved on by one segment at each request.
 fn moving(request: &Recorded) -> Script {
     let first = 100 + request.attempt;
-    let mut text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+    // So long that nothing is too old to be shared while a test runs.
+    let target = if request.path().starts_with("/slow") { 60 } else { 2 };
+    let mut text =
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
     (first..first + 3).for_each(|n| text += &format!("#EXTINF:2,\nn-{n}.ts\n"));
     Script::m3u(&text)
 }
@@ -52,7 +55,7 @@ async fn sessions(gateway: &Gateway) -> Vec<serde_json::Value> {
 #[tokio::test]
 async fn fifty_clients_cost_one_fetch_for_each_reload_and_one_for_each_segment() {
     let origin = Origin::start(live).await;
-    let url = origin.url("/live.m3u8");
+    let url = origin.url("/slow.m3u8");
     let gateway =
         Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
             .await;
@@ -220,4 +223,92 @@ async fn delivery_directives_reach_the_source_and_nothing_else_does() {
     let targets: Vec<_> = origin.seen().iter().map(|asked| asked.target().to_owned()).collect();
     let expected = "/live.m3u8?token=t&_HLS_msn=105&_HLS_part=0&_HLS_skip=YES";
     assert_eq!(targets, ["/live.m3u8?token=t", expected]);
+}
+
+/// Two who watch a channel whose segments are these.
+async fn two_watching(segment: fn(&Recorded) -> Script) -> (Origin, Gateway, Vec<String>) {
+    let origin = Origin::start(move |request| {
+        if request.path().ends_with(".m3u8") { moving(request) } else { segment(request) }
+    })
+    .await;
+    let url = origin.url("/slow.m3u8");
+    let gateway =
+        Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
+            .await;
+    list_as(&gateway, CHANNEL, "a").await;
+    // b's is the second list, which a has not had.
+    let mut links = Vec::new();
+    for name in ["b", "a"] {
+        links.push(first_link(CHANNEL, &list_as(&gateway, CHANNEL, name).await));
+    }
+    assert_eq!(origin.seen().len(), 2);
+    links.reverse();
+    (origin, gateway, links)
+}
+
+#[tokio::test]
+async fn a_shared_segment_that_breaks_is_whole_for_nobody() {
+    let broken = |request: &Recorded| {
+        let bytes = file(request.path());
+        let length = bytes.len().to_string();
+        Script::head("200 OK", &[("Content-Length", &length)]).body(&bytes[..20_000]).reset()
+    };
+    let (origin, gateway, links) = two_watching(broken).await;
+    let (one, two) =
+        tokio::join!(get_as(&gateway, &links[0], "a"), get_as(&gateway, &links[1], "b"));
+    for answer in [one, two] {
+        assert_eq!(answer.status(), 200);
+        assert!(!answer.body.is_complete());
+        assert!(file("/n-102.ts").starts_with(&answer.body.bytes));
+    }
+    let asked = |request: &&Recorded| request.path() == "/n-102.ts";
+    assert_eq!(origin.seen().iter().filter(asked).count(), 1);
+}
+
+#[tokio::test]
+async fn a_segment_of_unknown_length_is_each_ones_own_and_so_is_one_without_room() {
+    let chunked = |request: &Recorded| {
+        Script::head("200 OK", &[("Content-Type", "video/mp2t")]).body(file(request.path())).close()
+    };
+    let (origin, gateway, links) = two_watching(chunked).await;
+    for (name, link) in ["a", "b"].into_iter().zip(&links) {
+        let answer = get_as(&gateway, link, name).await;
+        assert!(answer.body.bytes == file("/n-102.ts"), "{name}");
+    }
+    assert!(origin.seen().len() > 2 + 2, "a tried to share it");
+    let origin = Origin::start(live).await;
+    let url = origin.url("/slow.m3u8");
+    let gateway = Gateway::start(&format!(
+        "{LIMITS}\nhls: {{shared_bytes: 0}}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"
+    ))
+    .await;
+    for name in ["a", "b"] {
+        let list = list_as(&gateway, CHANNEL, name).await;
+        assert_eq!(get_as(&gateway, &first_link(CHANNEL, &list), name).await.status(), 200);
+    }
+    assert_eq!(origin.seen().len(), 5, "b's segment was tried to be shared");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_amid_a_shared_segment_is_in_nobodys_way() {
+    let slow = |request: &Recorded| {
+        let bytes = file(request.path());
+        let length = bytes.len().to_string();
+        Script::head("200 OK", &[("Content-Length", &length)])
+            .body(&bytes[..10_000])
+            .pause(std::time::Duration::from_millis(300))
+            .body(&bytes[10_000..])
+            .next_request()
+    };
+    let (origin, gateway, links) = two_watching(slow).await;
+    let request = format!("GET {} HTTP/1.1\r\nHost: x\r\nUser-Agent: a\r\n\r\n", links[0]);
+    let (mut leaves, head) = Player::ask(gateway.stream, &request).await;
+    assert_eq!(head.status, 200);
+    leaves.read_exact_body(5_000).await;
+    let stays = get_as(&gateway, &links[1], "b");
+    leaves.close();
+    let stays = stays.await;
+    assert!(stays.body.bytes == file("/n-102.ts"));
+    let asked = |request: &&Recorded| request.path() == "/n-102.ts";
+    assert!(origin.seen().iter().filter(asked).count() <= 2);
 }
