@@ -67,6 +67,13 @@ impl Desk {
         self.rung.store(false, Ordering::Relaxed);
         inner.order.take()
     }
+
+    /// The order that lies here, for a session that looks only when its player asks for something.
+    pub(crate) fn take_now(&self) -> Option<Order> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rung.store(false, Ordering::Relaxed);
+        inner.order.take()
+    }
 }
 
 #[cfg(test)]

@@ -245,7 +245,7 @@ impl Delivery {
                 control: Arc::clone(&wish.control),
                 viewer: wish.viewer.clone(),
                 slot: None,
-                desk: None,
+                desk: Some(Arc::default()),
                 // Each of its requests has a place of its own.
                 place: Box::new(()),
                 cut: self.cut.clone(),

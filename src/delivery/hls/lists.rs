@@ -19,6 +19,8 @@ use crate::delivery::Wish;
 use crate::delivery::attempt::Patience;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
+use crate::delivery::desk::Order;
+use crate::delivery::failover::Outcome;
 use crate::delivery::hls::flights::Answer;
 use crate::delivery::hls::renditions::Place;
 use crate::delivery::hls::renditions::VARIANTS_MAX;
@@ -80,6 +82,11 @@ impl Delivery {
     ) -> Result<Arc<List>, Error> {
         viewing.touch();
         let now = viewing.now(place);
+        if let Some(order) = viewing.info.desk().and_then(|desk| desk.take_now())
+            && let Some(list) = self.list_by_order(viewing, place, order, wish).await
+        {
+            return Ok(list);
+        }
         let mut attempts = Vec::new();
         let slot = viewing.slot();
         let is_doubtful = viewing.takes_doubt(now.source);
@@ -107,7 +114,7 @@ impl Delivery {
         for source in others_of(viewing, now.source) {
             match self.list_from(viewing, source, bandwidth, wish).await {
                 Ok((list, slot)) => {
-                    self.go_over(viewing, source, slot, began);
+                    self.go_over(viewing, source, slot, ("playlist", began));
                     return Ok(list);
                 }
                 Err(failure) => attempts.push(Attempt { source: source.index, failure }),
@@ -120,6 +127,39 @@ impl Delivery {
             }
         }
         Err(Error::Exhausted(attempts))
+    }
+
+    /// The playlist of the source that somebody wants the session to go over to, or of the next one.
+    async fn list_by_order(
+        &self,
+        viewing: &Arc<Viewing>,
+        place: &Place,
+        order: Order,
+        wish: &Wish,
+    ) -> Option<Arc<List>> {
+        let (from, began) = (viewing.source(), Instant::now());
+        let others = others_of(viewing, from);
+        let wanted: Vec<_> = match order.source {
+            Some(wanted) => others.into_iter().filter(|other| other.index == wanted).collect(),
+            None => others,
+        };
+        let mut outcome = match order.source {
+            Some(wanted) if wanted == from => Outcome::AlreadyThere,
+            _ if wanted.is_empty() => Outcome::NothingElse,
+            _ => Outcome::Failed,
+        };
+        let mut found = None;
+        let (_, bandwidth) = viewing.like(place);
+        for source in wanted {
+            if let Ok((list, slot)) = self.list_from(viewing, source, bandwidth, wish).await {
+                self.go_over(viewing, source, slot, ("manual", began));
+                (outcome, found) = (Outcome::Switched { from, to: source.index }, Some(list));
+                break;
+            }
+        }
+        // Whoever asked may not wait any more.
+        order.answer.send(outcome).ok();
+        found
     }
 
     /// The playlist of another source: its own, or the variant of it that is most like `bandwidth`.
@@ -156,14 +196,20 @@ impl Delivery {
         Err(Arc::new(Failure::NoSlot(source.connections_max())))
     }
 
-    fn go_over(&self, viewing: &Viewing, source: &Source, slot: Arc<Slot>, began: Instant) {
+    fn go_over(
+        &self,
+        viewing: &Viewing,
+        source: &Source,
+        slot: Arc<Slot>,
+        (reason, began): (&'static str, Instant),
+    ) {
         let channel = &viewing.channel;
         let from = viewing.source();
         self.hls.viewings.go_over(viewing, source.index, slot);
-        self.metrics.failover(&channel.id, "playlist", began.elapsed());
+        self.metrics.failover(&channel.id, reason, began.elapsed());
         tracing::warn!(
             channel = %channel.id, session = viewing.info.id, source = source.index, from,
-            place = source.place(), "session goes on from another source"
+            place = source.place(), reason, "session goes on from another source"
         );
     }
 
@@ -275,10 +321,11 @@ fn extended(url: &Url, more: &str) -> Url {
     url.resolve(&format!("?{own}{more}")).unwrap_or_else(|_| url.clone())
 }
 
-/// The other sources of the session's channel, those that have just failed last.
+/// The other sources of the session's channel, in order from the one behind `source`, those that have
+/// just failed last.
 fn others_of(viewing: &Viewing, source: usize) -> Vec<&Source> {
-    let mut others: Vec<_> =
-        viewing.channel.sources.iter().filter(|other| other.index != source).collect();
+    let (before, from) = viewing.channel.sources.split_at_checked(source).unwrap_or_default();
+    let mut others: Vec<_> = from.iter().skip(1).chain(before).collect();
     let now = Instant::now();
     others.sort_by_key(|other| other.standing(now) == Standing::Cooling);
     others

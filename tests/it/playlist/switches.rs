@@ -139,3 +139,41 @@ async fn a_segment_that_fails_sends_the_next_playlist_elsewhere() {
         assert!(second.seen().last().unwrap().path().starts_with("/b-"));
     }
 }
+
+#[tokio::test]
+async fn a_session_is_moved_by_hand_at_its_next_reload() {
+    let first = Origin::start(|request| lives(request, 100, 1000)).await;
+    let second = Origin::start(|request| lives(request, 7000, 1000)).await;
+    let sources = [first.url("/a.m3u8"), second.url("/b.m3u8")];
+    let gateway = Gateway::start(&format!(
+        "{LIMITS}\nchannels: {{one: {{sources: {sources:?}, kind: hls}}}}"
+    ))
+    .await;
+    playlist(&gateway, CHANNEL).await;
+    let orders =
+        [("{}", 0, 1, "/b-"), ("{\"source\": 0}", 1, 0, "/a-"), ("{\"source\": 1}", 0, 1, "/b-")];
+    for (order, from, to, prefix) in orders {
+        let switch = gateway.admin_post("/api/v1/channels/one/failover", order);
+        // A player that goes on reloading.
+        let reloading = async {
+            loop {
+                playlist(&gateway, CHANNEL).await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let (status, answer) = tokio::select! {
+            answered = switch => answered,
+            () = reloading => unreachable!("it reloads for ever"),
+        };
+        assert_eq!(status, 200, "{answer}");
+        let told = &answer["clients"][0];
+        assert_eq!(told["outcome"], "switched");
+        assert_eq!((&told["from"], &told["to"]), (&from.into(), &to.into()));
+        let text = playlist(&gateway, CHANNEL).await;
+        get(&gateway, &follow(CHANNEL, uris(&text).last().unwrap())).await;
+        let asked = [&first, &second][to].seen().last().unwrap().path().to_owned();
+        assert!(asked.starts_with(prefix), "{asked}");
+    }
+    let metric = "weir_failovers_total{channel=\"one\",reason=\"manual\"}";
+    assert_eq!(gateway.metric(metric).await, 3.0);
+}
