@@ -271,6 +271,7 @@ impl Delivery {
                 .map_err(|_| Error::Playlist("too many sources"))?,
             session: viewing.number,
             url: &list.url,
+            home: viewing.channel.sources.get(list.place.source).and_then(|it| it.urls.first()),
             imported,
             path: &wish.path,
         };

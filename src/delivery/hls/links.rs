@@ -33,6 +33,8 @@ pub(super) struct Origin<'a> {
     pub(super) session: u32,
     /// Redirects followed: what relative URIs are relative to.
     pub(super) url: &'a Url,
+    /// The source's configured URL, which may have led elsewhere.
+    pub(super) home: Option<&'a Url>,
     /// Variables of the multivariant playlist that named it.
     pub(super) imported: &'a Variables,
     /// The path that the client asked for.
@@ -53,7 +55,11 @@ impl Origin<'_> {
         // From the playlist's place up to the root, then down to the sealed URLs.
         let root = "../".repeat(self.path.matches('/').count().saturating_sub(1));
         let expires = expiry(now);
-        let secrets = secrets(self.url);
+        let mut secrets = secrets(self.url);
+        if let Some(home) = self.home {
+            secrets.extend(self::secrets(home));
+            secrets.extend(account(home));
+        }
         let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
         let scope =
             Scope { query: self.url.query(), imported: Some(self.imported), secrets: &secrets };
@@ -119,6 +125,12 @@ fn secrets(url: &Url) -> Vec<String> {
         .split('&')
         .filter_map(|pair| pair.split_once('=').map(|(_, value)| value.to_owned()));
     [url.host().to_owned()].into_iter().chain(userinfo).chain(values).collect()
+}
+
+/// What stands where panels have an account in their paths: `/live/USER/PASSWORD/123.m3u8`.
+fn account(url: &Url) -> Vec<String> {
+    let parts: Vec<_> = url.path().rsplit('/').skip(1).take(2).collect();
+    parts.into_iter().filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// URIs that are no fetch of ours.

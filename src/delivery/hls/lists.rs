@@ -22,9 +22,10 @@ use crate::delivery::attempt::Want;
 use crate::delivery::desk::Order;
 use crate::delivery::failover::Outcome;
 use crate::delivery::hls::flights::Answer;
+use crate::delivery::hls::renditions::Kin;
+use crate::delivery::hls::renditions::NAMED_MAX;
+use crate::delivery::hls::renditions::Named;
 use crate::delivery::hls::renditions::Place;
-use crate::delivery::hls::renditions::VARIANTS_MAX;
-use crate::delivery::hls::renditions::Variant;
 use crate::delivery::hls::viewings::Viewing;
 use crate::media::m3u8;
 use crate::media::m3u8::Playlist;
@@ -44,8 +45,8 @@ pub(super) struct List {
     lifetime: Option<Duration>,
     /// Of a media playlist.
     pub(super) target: Option<Duration>,
-    /// Of a multivariant playlist.
-    pub(super) variants: Vec<Variant>,
+    /// What a multivariant playlist names.
+    pub(super) named: Vec<Named>,
 }
 
 pub(super) type Listed = Result<Arc<List>, Arc<Failure>>;
@@ -80,7 +81,7 @@ impl Delivery {
         place: &Place,
         wish: &Wish,
     ) -> Result<Arc<List>, Error> {
-        viewing.touch();
+        let _answering = viewing.answering();
         let now = viewing.now(place);
         if let Some(order) = viewing.info.desk().and_then(|desk| desk.take_now())
             && let Some(list) = self.list_by_order(viewing, place, order, wish).await
@@ -98,7 +99,7 @@ impl Delivery {
             }
         }
         let began = Instant::now();
-        let (others, bandwidth) = viewing.like(place);
+        let (others, kin) = viewing.like(place);
         for other in others.iter().filter(|other| **other != now) {
             match self.list_at(viewing, other, &slot, None, wish).await {
                 Ok(list) => {
@@ -112,7 +113,7 @@ impl Delivery {
             }
         }
         for source in others_of(viewing, now.source) {
-            match self.list_from(viewing, source, bandwidth, wish).await {
+            match self.list_from(viewing, source, (place, kin.as_ref()), wish).await {
                 Ok((list, slot)) => {
                     self.go_over(viewing, source, slot, ("playlist", began));
                     return Ok(list);
@@ -149,9 +150,11 @@ impl Delivery {
             _ => Outcome::Failed,
         };
         let mut found = None;
-        let (_, bandwidth) = viewing.like(place);
+        let (_, kin) = viewing.like(place);
         for source in wanted {
-            if let Ok((list, slot)) = self.list_from(viewing, source, bandwidth, wish).await {
+            if let Ok((list, slot)) =
+                self.list_from(viewing, source, (place, kin.as_ref()), wish).await
+            {
                 self.go_over(viewing, source, slot, ("manual", began));
                 (outcome, found) = (Outcome::Switched { from, to: source.index }, Some(list));
                 break;
@@ -162,20 +165,28 @@ impl Delivery {
         found
     }
 
-    /// The playlist of another source: its own, or the variant of it that is most like `bandwidth`.
+    /// The playlist of another source that can stand for the one at `place`: its own, or that one of
+    /// those it names which is most like `kin`.
     async fn list_from(
         &self,
         viewing: &Arc<Viewing>,
         source: &Source,
-        bandwidth: Option<u64>,
+        (place, kin): (&Place, Option<&Kin>),
         wish: &Wish,
     ) -> Result<(Arc<List>, Arc<Slot>), Arc<Failure>> {
         let slot = self.slot_on(viewing, source)?;
         let list = self.list_at(viewing, &Place::own(source.index), &slot, None, wish).await?;
-        let Some(bandwidth) = bandwidth else { return Ok((list, slot)) };
-        let alike = list.variants.iter().min_by_key(|it| it.bandwidth.abs_diff(bandwidth));
-        let Some(alike) = alike else { return Ok((list, slot)) };
-        let list = self.list_at(viewing, &alike.place, &slot, None, wish).await?;
+        if list.target.is_some() || place.url.is_none() {
+            return Ok((list, slot));
+        }
+        let unlike = |named: &Named| kin.map_or(Some(0), |kin| kin.distance(&named.kin));
+        let alike = list.named.iter().filter_map(|named| Some((unlike(named)?, &named.place)));
+        let Some((_, alike)) = alike.min_by_key(|(distance, _)| *distance) else {
+            return Err(Arc::new(Failure::NoStart(
+                "it has no playlist like the one that is watched",
+            )));
+        };
+        let list = self.list_at(viewing, alike, &slot, None, wish).await?;
         Ok((list, slot))
     }
 
@@ -251,7 +262,12 @@ impl Delivery {
         slot: &Arc<Slot>,
         wish: &Wish,
     ) -> Listed {
+        // Players give up after about ten seconds, and what they gave up teaches nothing: where there is
+        // another source, it has to be asked before.
         let mut patience = Patience::of(&wish.config);
+        if viewing.channel.sources.len() > 1 {
+            patience = patience.brisk();
+        }
         if may_block {
             patience.response += viewing.patience();
         }
@@ -284,16 +300,25 @@ impl List {
     }
 
     pub(super) fn new(text: Bytes, place: Place, url: Url) -> Self {
-        let (mut lifetime, mut target, mut variants) = (None, None, Vec::new());
+        let (mut lifetime, mut target, mut named) = (None, None, Vec::new());
         match std::str::from_utf8(&text).map(m3u8::read) {
             Ok(Ok(Playlist::Multivariant(list))) => {
                 lifetime = Some(MULTIVARIANT_LIFETIME);
-                let resolved = list.variants.iter().filter_map(|variant| {
-                    let place =
-                        Place { url: Some(url.resolve(variant.uri).ok()?), ..place.clone() };
-                    Some(Variant { place, bandwidth: variant.bandwidth.unwrap_or_default() })
+                let at =
+                    |uri: &str| Some(Place { url: Some(url.resolve(uri).ok()?), ..place.clone() });
+                let variants = list.variants.iter().filter_map(|variant| {
+                    let kin = Kin::Variant(variant.bandwidth.unwrap_or_default());
+                    Some(Named { place: at(variant.uri)?, kin })
                 });
-                variants = resolved.take(VARIANTS_MAX).collect();
+                let renditions = list.renditions.iter().filter_map(|rendition| {
+                    let kin = Kin::Rendition {
+                        kind: rendition.kind.to_owned(),
+                        language: rendition.language.map(str::to_owned),
+                        name: rendition.name.to_owned(),
+                    };
+                    Some(Named { place: at(rendition.uri?)?, kin })
+                });
+                named = variants.chain(renditions).take(NAMED_MAX).collect();
             }
             Ok(Ok(Playlist::Media(media))) => {
                 target = Some(media.target_duration);
@@ -302,7 +327,7 @@ impl List {
             // Says why when it is rewritten.
             _ => {}
         }
-        Self { text, place, url, lifetime, target, variants }
+        Self { text, place, url, lifetime, target, named }
     }
 }
 

@@ -114,9 +114,14 @@ impl Delivery {
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
         let index = source.index;
+        let answering = viewing.answering();
+        let wish = Wish { place: Box::new((wish.place, answering)), ..wish };
         let served = self.segment_of(Arc::clone(viewing), source, wish).await;
-        if matches!(served, Err(Error::Exhausted(_))) {
-            viewing.doubt(index);
+        match &served {
+            Err(Error::Exhausted(_)) => viewing.doubt(index),
+            Err(Error::Missing(_)) => viewing.segment_missing(index, true),
+            Err(_) => {}
+            Ok(_) => viewing.segment_missing(index, false),
         }
         served
     }

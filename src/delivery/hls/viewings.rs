@@ -18,6 +18,7 @@ use crate::delivery::Error;
 use crate::delivery::Viewer;
 use crate::delivery::hls::links;
 use crate::delivery::hls::lists::List;
+use crate::delivery::hls::renditions::Kin;
 use crate::delivery::hls::renditions::Place;
 use crate::delivery::hls::renditions::Renditions;
 use crate::delivery::sessions::End;
@@ -31,6 +32,9 @@ use crate::message::Cookies;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_MIN: Duration = Duration::from_secs(6);
 const PATIENCE_MAX: Duration = Duration::from_mins(5);
+
+/// Segments in a row that are not there, before another source is tried.
+const MISSING_MAX: u32 = 2;
 
 /// Bits of a session's number: few enough that it takes four bytes in a sealed URL.
 const NUMBER_MASK: u32 = (1 << 28) - 1;
@@ -57,6 +61,10 @@ struct State {
     slot: Arc<Slot>,
     asked: Instant,
     patience: Duration,
+    /// Answers that are on their way.
+    busy: usize,
+    /// Segments in a row that were not there.
+    missing: u32,
     /// Its last media playlist had no end.
     is_live: bool,
     /// A segment of this source has failed since.
@@ -110,6 +118,22 @@ impl Viewing {
         self.state().is_live
     }
 
+    /// An answer for it is on its way until the guard is dropped.
+    pub(super) fn answering(self: &Arc<Self>) -> Answering {
+        self.state().busy += 1;
+        Answering(Arc::clone(self))
+    }
+
+    /// A segment of this source was there, or was not. Live segments may be gone when a player asks
+    /// late; several in a row are a fault.
+    pub(super) fn segment_missing(&self, source: usize, is_missing: bool) {
+        let mut state = self.state();
+        state.missing = if is_missing { state.missing + 1 } else { 0 };
+        if state.missing >= MISSING_MAX {
+            (state.missing, state.doubted) = (0, Some(source));
+        }
+    }
+
     /// A segment of this source has failed.
     pub(super) fn doubt(&self, source: usize) {
         self.state().doubted = Some(source);
@@ -130,8 +154,8 @@ impl Viewing {
         self.state().renditions.now(place)
     }
 
-    /// Variants like this one, and its bandwidth.
-    pub(super) fn like(&self, place: &Place) -> (Vec<Place>, Option<u64>) {
+    /// Variants like this one, and what it is.
+    pub(super) fn like(&self, place: &Place) -> (Vec<Place>, Option<Kin>) {
         self.state().renditions.like(place)
     }
 
@@ -147,7 +171,7 @@ impl Viewing {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut state = self.state();
         let Some(target) = list.target else {
-            state.renditions.offer(&list.variants);
+            state.renditions.offer(&list.named);
             return Ok(text.to_owned());
         };
         state.is_live = list.is_live();
@@ -160,7 +184,8 @@ impl Viewing {
 
     fn deadline(&self) -> Instant {
         let state = self.state();
-        state.asked + state.patience
+        let since = if state.busy > 0 { Instant::now() } else { state.asked };
+        since + state.patience
     }
 }
 
@@ -248,6 +273,8 @@ impl Viewings {
             slot,
             asked: Instant::now(),
             patience: PATIENCE,
+            busy: 0,
+            missing: 0,
             is_live: false,
             doubted: None,
             renditions: Renditions::default(),
@@ -316,6 +343,17 @@ impl Viewings {
         }
         table.settle_leases(&viewing.channel);
         drop(table);
+    }
+}
+
+/// An answer that is on its way; see [`Viewing::answering`].
+pub(crate) struct Answering(Arc<Viewing>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.busy -= 1;
+        state.asked = Instant::now();
     }
 }
 
