@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use rustix::process::Resource;
 use rustix::process::Rlimit;
@@ -13,6 +14,7 @@ use crate::compare;
 use crate::compare::Wish;
 use crate::failover;
 use crate::failover::Start;
+use crate::hls;
 use crate::process;
 use crate::proxies::Kind;
 use crate::proxies::naive;
@@ -45,6 +47,15 @@ usage: cargo run --release --example loadtest -- [COMMAND] [OPTION VALUE ..]
     --decode N       recordings of each round that FFmpeg decodes in the end (20)
     --weir PATH      as above
     --out FOLDER     where failover.json goes (loadtest/results)
+  hls              players of one live channel, through weir, through nginx as a cache, and direct
+    --clients N      how many (500)
+    --seconds N      length of one measurement (30)
+    --rounds N       measurements of each kind; the table has their medians (3)
+    --segment-bytes N  bytes of a segment of 2 s (500000)
+    --delay N        milliseconds until the source answers (0)
+    --proxies A,B    these of direct, nginx and weir (all)
+    --weir PATH      as above
+    --out FOLDER     where hls.json goes (loadtest/results)
   zap [COUNT]      how soon the upstream connection closes after the client's, and what
                    the gateway adds to the first byte; COUNT zaps of each kind (200)
 
@@ -69,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
         None | Some("compare") => compare_with(arguments),
         Some("soak") => soak_with(arguments),
         Some("failover") => failover_with(arguments),
+        Some("hls") => hls_with(arguments),
         Some("zap") => zap_with(arguments.next()),
         // What this program starts itself as.
         Some("become") => become_with(arguments),
@@ -181,6 +193,37 @@ fn failover_with(arguments: impl Iterator<Item = String>) -> Result<bool, Proble
     failover::run(&wish).map_err(Problem::Running)
 }
 
+fn hls_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut wish = hls::Wish {
+        clients: 500,
+        seconds: 30.0,
+        rounds: 3,
+        segment_bytes: 500_000,
+        delay: Duration::ZERO,
+        ways: hls::Way::ALL.to_vec(),
+        weir: PathBuf::new(),
+        out: PathBuf::from("loadtest/results"),
+    };
+    options(arguments, |option, value| {
+        match option {
+            "--clients" => wish.clients = number(option, value)?,
+            "--seconds" => wish.seconds = number(option, value)?,
+            "--rounds" => wish.rounds = number(option, value)?,
+            "--segment-bytes" => wish.segment_bytes = number(option, value)?,
+            "--delay" => wish.delay = Duration::from_millis(number(option, value)?),
+            "--proxies" => wish.ways = names(value, way)?,
+            "--weir" => wish.weir = path(value)?,
+            "--out" => wish.out = PathBuf::from(value),
+            _ => return Err(Problem::Usage(format!("hls has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    if wish.weir.as_os_str().is_empty() {
+        wish.weir = weir::build().map_err(Problem::Running)?;
+    }
+    hls::run(&wish).map_err(Problem::Running)
+}
+
 /// Each option and its value.
 fn options(
     mut arguments: impl Iterator<Item = String>,
@@ -219,6 +262,10 @@ fn proxy(name: &str) -> Option<Kind> {
 /// Peers of weir's that can be given a backup.
 fn peer(name: &str) -> Option<Kind> {
     proxy(name).filter(|kind| matches!(kind, Kind::Haproxy | Kind::Nginx))
+}
+
+fn way(name: &str) -> Option<hls::Way> {
+    hls::Way::ALL.into_iter().find(|way| way.name() == name)
 }
 
 fn break_kind(name: &str) -> Option<failover::Kind> {

@@ -28,7 +28,7 @@ pub(crate) use self::source::Start;
 mod clients;
 mod counted;
 mod decode;
-mod figures;
+pub(crate) mod figures;
 mod gateway;
 mod peers;
 mod report;

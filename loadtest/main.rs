@@ -23,6 +23,7 @@ mod compare;
 mod events;
 mod failover;
 mod goals;
+mod hls;
 mod machine;
 mod origin;
 mod plot;

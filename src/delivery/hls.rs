@@ -189,6 +189,9 @@ impl Delivery {
         let first = self.hls.firsts.answer(key, number, || self.first(channel, wish)).await?;
         let viewing = self.begin(number, channel, (first.source, first.slot), wish);
         viewing.cookies().clone_from(&first.cookies);
+        if let Some(key) = ListKey::own(channel, first.source) {
+            self.hls.lists.note(key, number, Ok(Arc::clone(&first.list)));
+        }
         Ok((viewing, first.list))
     }
 
@@ -202,7 +205,7 @@ impl Delivery {
         };
         let Opened { source, answer, slot, text, .. } =
             self.first_source(channel, &question).await?;
-        let list = Arc::new(List::new(text, Place::own(source), answer.url));
+        let list = Arc::new(List::new(text, Place::own(source), answer));
         let cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(First { source, slot: Arc::new(slot), list, cookies })
     }

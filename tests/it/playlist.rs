@@ -10,9 +10,12 @@ use crate::support::vod::LAST_MODIFIED;
 
 mod keys;
 mod links;
+mod low_latency;
+mod real;
 mod refusals;
 mod sessions;
 mod switches;
+mod threats;
 
 const LIMITS: &str = "limits: {requests_per_second: 10000, clients_per_ip: 1000}";
 const CHANNEL: &str = "/hls/one/playlist.m3u8";

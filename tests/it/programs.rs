@@ -1,4 +1,5 @@
-//! Real programs on both sides of the gateway: nginx as a source, FFmpeg as source and player, curl.
+//! Real programs on both sides of the gateway: nginx as a source, FFmpeg as source and player, curl,
+//! and a browser that plays.
 //!
 //! A program that is not installed is skipped, loudly; with `WEIR_REQUIRE_PROGRAMS=1` it is missed.
 
@@ -18,25 +19,27 @@ use tokio::process::Command;
 
 use crate::support::programs::programs;
 
+mod browser;
 mod curl;
 mod demo;
 mod ffmpeg;
-mod nginx;
+pub(crate) mod nginx;
 
 /// How long a program may run before its test fails; only met by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program that serves for as long as this lives: dropping it ends it, by its process id, and
 /// waits until it is gone.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
-    fn start(command: &mut std::process::Command) -> Self {
+    /// Starts it.
+    pub(crate) fn start(command: &mut std::process::Command) -> Self {
         Self(command.stdin(Stdio::null()).spawn().expect("the program starts"))
     }
 
     /// How it ended, if it has.
-    fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("our own child")
     }
 }
@@ -50,10 +53,11 @@ impl Drop for Server {
 }
 
 /// A folder for a test's files, gone with it.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("weir-it-{}-{number}", std::process::id());
@@ -62,16 +66,18 @@ impl Folder {
         Self(path)
     }
 
-    fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+    /// The path of something in it.
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.join(name)
     }
 
     /// A file for a program's output.
-    fn file(&self, name: &str) -> File {
+    pub(crate) fn file(&self, name: &str) -> File {
         File::create(self.join(name)).expect("a file in our own folder")
     }
 
-    fn read(&self, name: &str) -> String {
+    /// What stands in a file in it.
+    pub(crate) fn read(&self, name: &str) -> String {
         String::from_utf8_lossy(&std::fs::read(self.join(name)).unwrap()).into_owned()
     }
 }
@@ -83,7 +89,7 @@ impl Drop for Folder {
 }
 
 /// A port that was free a moment ago, for programs that cannot pick one themselves.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -91,7 +97,7 @@ fn free_port() -> u16 {
 ///
 /// # Panics
 /// If it does not end in time; it is killed then.
-async fn run(command: &mut Command) -> Output {
+pub(crate) async fn run(command: &mut Command) -> Output {
     let what = format!("{:?}", command.as_std());
     let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(PATIENCE, running).await;
@@ -102,7 +108,7 @@ async fn run(command: &mut Command) -> Output {
 ///
 /// # Panics
 /// With what it says there.
-async fn run_clean(command: &mut Command) -> String {
+pub(crate) async fn run_clean(command: &mut Command) -> String {
     let what = format!("{:?}", command.as_std());
     let output = run(command).await;
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -110,6 +116,7 @@ async fn run_clean(command: &mut Command) -> String {
     out
 }
 
-fn text(bytes: &[u8]) -> String {
+/// What a program has written, for a message.
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

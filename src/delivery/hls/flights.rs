@@ -63,6 +63,20 @@ impl<K: Clone + Hash + Eq, T: Answer> Flights<K, T> {
         answer
     }
 
+    /// `session` has been given `answer` in another way; others may be, too.
+    pub(super) fn note(&self, key: K, session: u32, answer: T) {
+        let now = Instant::now();
+        let mut flights = self.lock();
+        match flights.get_mut(&key).filter(|flight| flight.is_fresh(now)) {
+            Some(flight) => _ = flight.given.insert(session),
+            None => {
+                let answer = Arc::new(OnceCell::new_with(Some(answer)));
+                let given = HashSet::from([session]);
+                flights.insert(key, Flight { began: now, answer, given });
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Flight<T>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
+use crate::channel::Channel;
 use crate::channel::Slot;
 use crate::channel::Source;
 use crate::channel::health::Standing;
@@ -30,6 +32,7 @@ use crate::delivery::hls::viewings::Viewing;
 use crate::media::m3u8;
 use crate::media::m3u8::Playlist;
 use crate::message::Url;
+use crate::upstream::Answer as Answered;
 use crate::upstream::Keep;
 
 /// How long others may be given a multivariant playlist that somebody has just fetched.
@@ -41,6 +44,8 @@ pub(super) struct List {
     pub(super) place: Place,
     /// Redirects followed.
     pub(super) url: Url,
+    /// The cookies that came with it, for everybody who is given it.
+    set_cookies: HeaderMap,
     /// For how long others may be given it; `None`: each fetches its own.
     lifetime: Option<Duration>,
     /// Of a media playlist.
@@ -59,6 +64,14 @@ pub(super) struct ListKey {
     /// Secret.
     url: String,
     cookies: Option<HeaderValue>,
+}
+
+impl ListKey {
+    /// The channel's own playlist of a source, for somebody who has no cookies yet.
+    pub(super) fn own(channel: &Channel, source: usize) -> Option<Self> {
+        let url = channel.sources.get(source)?.urls.first()?.to_secret_text();
+        Some(Self { channel: Arc::clone(&channel.id), source, url, cookies: None })
+    }
 }
 
 impl Answer for Listed {
@@ -249,7 +262,9 @@ impl Delivery {
         };
         let source = home.at(url);
         let ask = || self.fetch(viewing, (place, may_block), &source, slot, wish);
-        self.hls.lists.answer(key, viewing.number, ask).await
+        let list = self.hls.lists.answer(key, viewing.number, ask).await?;
+        viewing.cookies().store(&list.url, &list.set_cookies);
+        Ok(list)
     }
 
     /// Fetches a playlist. One that `may_block` is held back by its source until it has news (8216bis
@@ -283,7 +298,7 @@ impl Delivery {
         match self.attempt(channel, source, Slot::share(slot), &question).await {
             Ok(opened) => {
                 self.succeeded(channel, source);
-                Ok(Arc::new(List::new(opened.text, place.clone(), opened.answer.url)))
+                Ok(Arc::new(List::new(opened.text, place.clone(), opened.answer)))
             }
             Err(failure) => {
                 self.failed(channel, source, &failure, &question);
@@ -299,7 +314,10 @@ impl List {
         self.target.is_some() && self.lifetime.is_some()
     }
 
-    pub(super) fn new(text: Bytes, place: Place, url: Url) -> Self {
+    pub(super) fn new(text: Bytes, place: Place, answer: Answered) -> Self {
+        let Answered { head, url, .. } = answer;
+        let set_cookies = head.headers.get_all(SET_COOKIE).iter();
+        let set_cookies = set_cookies.map(|line| (SET_COOKIE, line.clone())).collect();
         let (mut lifetime, mut target, mut named) = (None, None, Vec::new());
         match std::str::from_utf8(&text).map(m3u8::read) {
             Ok(Ok(Playlist::Multivariant(list))) => {
@@ -327,7 +345,7 @@ impl List {
             // Says why when it is rewritten.
             _ => {}
         }
-        Self { text, place, url, lifetime, target, named }
+        Self { text, place, url, set_cookies, lifetime, target, named }
     }
 }
 

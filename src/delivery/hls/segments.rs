@@ -199,7 +199,7 @@ impl Delivery {
                 None
             }
         };
-        if length.is_some() {
+        if length.is_some() && segment.is_whole() {
             let stopping = segments.tasks.stopping();
             tokio::select! {
                 () = sleep_until(began + patience) => {}

@@ -91,18 +91,16 @@ async fn fifty_clients_cost_one_fetch_for_each_reload_and_one_for_each_segment()
 }
 
 #[tokio::test]
-async fn a_player_is_one_session_whatever_it_asks_for_and_ends_when_it_asks_no_more() {
+async fn a_player_is_one_session_whatever_it_asks_for() {
     let origin = Origin::start(live).await;
-    let url = origin.url("/live.m3u8");
-    let gateway = Gateway::start(&format!(
-        "{LIMITS}\nchannels: {{quiet: {{sources: [{url:?}], kind: hls}}}}"
-    ))
-    .await;
-    let channel = "/hls/quiet/playlist.m3u8";
+    let url = origin.url("/slow.m3u8");
+    let gateway =
+        Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
+            .await;
     let mut bytes = 0;
     for _ in 0..3 {
-        let list = list_as(&gateway, channel, "player").await;
-        let segment = get_as(&gateway, &first_link(channel, &list), "player").await;
+        let list = list_as(&gateway, CHANNEL, "player").await;
+        let segment = get_as(&gateway, &first_link(CHANNEL, &list), "player").await;
         assert_eq!(segment.status(), 200);
         bytes += segment.body.bytes.len() as u64;
     }
@@ -110,6 +108,17 @@ async fn a_player_is_one_session_whatever_it_asks_for_and_ends_when_it_asks_no_m
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!(listed[0]["way"], "hls");
     assert_eq!(listed[0]["bytes"], bytes);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_player_asks_no_more() {
+    let origin = Origin::start(live).await;
+    let url = origin.url("/live.m3u8");
+    let gateway = Gateway::start(&format!(
+        "{LIMITS}\nchannels: {{quiet: {{sources: [{url:?}], kind: hls}}}}"
+    ))
+    .await;
+    list_as(&gateway, "/hls/quiet/playlist.m3u8", "player").await;
     let gone = async || sessions(&gateway).await.is_empty().then_some(());
     eventually_async("three target durations without a request", gone).await;
     let ends = logs();
@@ -118,9 +127,7 @@ async fn a_player_is_one_session_whatever_it_asks_for_and_ends_when_it_asks_no_m
         .filter(|it| it.contains("channel=quiet") && it.contains("session ends"))
         .collect();
     assert_eq!(ends.len(), 1, "{ends:?}");
-    assert!(
-        ends[0].contains("end=\"client_closed\"") && ends[0].contains(&format!("bytes={bytes}"))
-    );
+    assert!(ends[0].contains("end=\"client_closed\""), "{ends:?}");
     let metric = "weir_sessions_total{channel=\"quiet\",end=\"client_closed\"}";
     assert_eq!(gateway.metric(metric).await, 1.0);
 }
@@ -178,7 +185,7 @@ async fn cookies_go_back_to_their_origin_with_everything_and_nowhere_else() {
     let origin = Origin::start(move |request| match request.path() {
         "/live.m3u8" => {
             let text = format!(
-                "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-KEY:METHOD=AES-128,URI=\"k.key\"\n#EXTINF:2,\nn.ts\n#EXTINF:2,\n{foreign}\n"
+                "#EXTM3U\n#EXT-X-TARGETDURATION:60\n#EXT-X-KEY:METHOD=AES-128,URI=\"k.key\"\n#EXTINF:2,\nn.ts\n#EXTINF:2,\n{foreign}\n"
             );
             let fields = [
                 ("Content-Type", "application/x-mpegurl"),
@@ -201,12 +208,13 @@ async fn cookies_go_back_to_their_origin_with_everything_and_nowhere_else() {
         assert_eq!(part.status(), 200, "{uri}");
     }
     list_as(&gateway, CHANNEL, "a").await;
-    list_as(&gateway, CHANNEL, "b").await;
+    // b is given the answer that a was, and the cookie with it.
+    let list = list_as(&gateway, CHANNEL, "b").await;
+    get_as(&gateway, &first_link(CHANNEL, &list), "b").await;
     let cookies: Vec<_> =
         origin.seen().iter().map(|asked| asked.header("Cookie").map(str::to_owned)).collect();
     let own = Some("sid=s3cret".to_owned());
-    // b comes while a watches, and has no cookie yet.
-    assert_eq!(cookies, [None, own.clone(), own.clone(), own, None]);
+    assert_eq!(cookies, [None, own.clone(), own.clone(), own.clone(), own]);
     assert_eq!(elsewhere.seen()[0].header("Cookie"), None);
 }
 
@@ -235,14 +243,11 @@ async fn two_watching(segment: fn(&Recorded) -> Script) -> (Origin, Gateway, Vec
     let gateway =
         Gateway::start(&format!("{LIMITS}\nchannels: {{one: {{sources: [{url:?}], kind: hls}}}}"))
             .await;
-    list_as(&gateway, CHANNEL, "a").await;
-    // b's is the second list, which a has not had.
     let mut links = Vec::new();
-    for name in ["b", "a"] {
+    for name in ["a", "b"] {
         links.push(first_link(CHANNEL, &list_as(&gateway, CHANNEL, name).await));
     }
-    assert_eq!(origin.seen().len(), 2);
-    links.reverse();
+    assert_eq!(origin.seen().len(), 1);
     (origin, gateway, links)
 }
 
@@ -259,9 +264,9 @@ async fn a_shared_segment_that_breaks_is_whole_for_nobody() {
     for answer in [one, two] {
         assert_eq!(answer.status(), 200);
         assert!(!answer.body.is_complete());
-        assert!(file("/n-102.ts").starts_with(&answer.body.bytes));
+        assert!(file("/n-101.ts").starts_with(&answer.body.bytes));
     }
-    let asked = |request: &&Recorded| request.path() == "/n-102.ts";
+    let asked = |request: &&Recorded| request.path() == "/n-101.ts";
     assert_eq!(origin.seen().iter().filter(asked).count(), 1);
 }
 
@@ -273,9 +278,9 @@ async fn a_segment_of_unknown_length_is_each_ones_own_and_so_is_one_without_room
     let (origin, gateway, links) = two_watching(chunked).await;
     for (name, link) in ["a", "b"].into_iter().zip(&links) {
         let answer = get_as(&gateway, link, name).await;
-        assert!(answer.body.bytes == file("/n-102.ts"), "{name}");
+        assert!(answer.body.bytes == file("/n-101.ts"), "{name}");
     }
-    assert!(origin.seen().len() > 2 + 2, "a tried to share it");
+    assert!(origin.seen().len() > 1 + 2, "a tried to share it");
     let origin = Origin::start(live).await;
     let url = origin.url("/slow.m3u8");
     let gateway = Gateway::start(&format!(
@@ -286,7 +291,7 @@ async fn a_segment_of_unknown_length_is_each_ones_own_and_so_is_one_without_room
         let list = list_as(&gateway, CHANNEL, name).await;
         assert_eq!(get_as(&gateway, &first_link(CHANNEL, &list), name).await.status(), 200);
     }
-    assert_eq!(origin.seen().len(), 5, "b's segment was tried to be shared");
+    assert_eq!(origin.seen().len(), 4, "b's segment was tried to be shared");
 }
 
 #[tokio::test]
@@ -308,7 +313,7 @@ async fn a_client_that_leaves_amid_a_shared_segment_is_in_nobodys_way() {
     let stays = get_as(&gateway, &links[1], "b");
     leaves.close();
     let stays = stays.await;
-    assert!(stays.body.bytes == file("/n-102.ts"));
-    let asked = |request: &&Recorded| request.path() == "/n-102.ts";
+    assert!(stays.body.bytes == file("/n-101.ts"));
+    let asked = |request: &&Recorded| request.path() == "/n-101.ts";
     assert!(origin.seen().iter().filter(asked).count() <= 2);
 }

@@ -55,20 +55,39 @@ impl Stage {
     }
 }
 
-/// Starts nginx on a port that is free, and tries others where it was not any more.
+/// nginx with the files of `www`.
 async fn start(nginx: &Path, folder: &Folder) -> (Server, u16) {
+    let types = "types { video/mp4 mp4; }";
+    let place = folder.join("www");
+    let place = place.display();
+    let (server, [port, _]) = serve(nginx, folder, |[port, _]| {
+        format!(
+            "{types}\nserver {{ listen 127.0.0.1:{port}; root {place}; add_header X-Port {port} always; }}"
+        )
+    })
+    .await;
+    (server, port)
+}
+
+/// Starts nginx on ports that are free, and tries others where they were not any more. `http` is
+/// what stands in its `http` block for two ports; who listens on the first says so in `X-Port`.
+pub(crate) async fn serve(
+    nginx: &Path,
+    folder: &Folder,
+    http: impl Fn([u16; 2]) -> String,
+) -> (Server, [u16; 2]) {
     for _ in 0..10 {
-        let port = free_port();
+        let ports = [free_port(), free_port()];
         let place = folder.join("");
         let place = place.display();
+        let http = http(ports);
         let configuration = format!(
             "daemon off;\nmaster_process off;\npid {place}/pid;\nerror_log {place}/error.log;\n\
              events {{ worker_connections 512; }}\n\
-             http {{\n access_log off;\n types {{ video/mp4 mp4; }}\n keepalive_timeout 60;\n \
+             http {{\n access_log off;\n keepalive_timeout 60;\n \
              client_body_temp_path {place}/t1;\n proxy_temp_path {place}/t2;\n \
              fastcgi_temp_path {place}/t3;\n uwsgi_temp_path {place}/t4;\n \
-             scgi_temp_path {place}/t5;\n \
-             server {{ listen 127.0.0.1:{port}; root {place}/www; add_header X-Port {port}; }}\n}}\n"
+             scgi_temp_path {place}/t5;\n {http}\n}}\n"
         );
         std::fs::write(folder.join("nginx.conf"), configuration).unwrap();
         let mut command = Command::new(nginx);
@@ -79,15 +98,16 @@ async fn start(nginx: &Path, folder: &Folder) -> (Server, u16) {
             if server.ended().is_some() {
                 return Some(false);
             }
+            let port = ports[0];
             let mut player = Player::try_connect(([127, 0, 0, 1], port).into()).await.ok()?;
-            player.send(presets::head("x", "/film.mp4")).await;
+            player.send(presets::head("x", "/")).await;
             let head = player.try_head().await.ok()?;
             // Whoever else got the port does not say this.
             (head.header("X-Port") == Some(port.to_string().as_str())).then_some(true)
         })
         .await;
         if ready {
-            return (server, port);
+            return (server, ports);
         }
     }
     panic!("nginx does not start: {}{}", folder.read("stderr"), folder.read("error.log"));

@@ -12,12 +12,30 @@ pub(crate) fn programs<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]>
     let found = names.map(find);
     let missing = names.iter().zip(&found).find(|(_, path)| path.is_none());
     if let Some((name, _)) = missing {
-        let required = std::env::var("WEIR_REQUIRE_PROGRAMS").is_ok_and(|value| value == "1");
-        assert!(!required, "WEIR_REQUIRE_PROGRAMS=1, and {name} is not installed");
-        skipped(&format!("{name} is not installed"));
+        not_installed(name);
         return None;
     }
     Some(found.map(|path| path.expect("none is missing")))
+}
+
+/// The path of a file of the project that another program installs, or None, loudly, if it is not
+/// there. `how` tells what installs it.
+///
+/// # Panics
+/// If it is not there and `WEIR_REQUIRE_PROGRAMS=1`.
+pub(crate) fn installed(file: &str, how: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    if !path.is_file() {
+        not_installed(&format!("{file} ({how})"));
+        return None;
+    }
+    Some(path)
+}
+
+fn not_installed(what: &str) {
+    let required = std::env::var("WEIR_REQUIRE_PROGRAMS").is_ok_and(|value| value == "1");
+    assert!(!required, "WEIR_REQUIRE_PROGRAMS=1, and {what} is not installed");
+    skipped(&format!("{what} is not installed"));
 }
 
 /// Says that the test that runs now is skipped, or a part of it, and why.

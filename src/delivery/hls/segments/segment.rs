@@ -100,6 +100,11 @@ impl Segment {
         is_read
     }
 
+    /// Whether all of it has come: what broke is given to nobody else.
+    pub(super) fn is_whole(&self) -> bool {
+        self.state().end == Some(Ok(()))
+    }
+
     /// No more will come.
     pub(super) fn ends(&self, end: Result<(), Cut>) {
         self.change(|state| state.end = Some(end));

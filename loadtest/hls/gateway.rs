@@ -1,0 +1,107 @@
+//! weir and nginx with the channel, each as a process with a configuration of its own.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::process::Proxy;
+use crate::proxies;
+
+use super::Way;
+
+/// A proxy that answers, and where its playlist is.
+pub(crate) struct Gateway {
+    pub(crate) process: Proxy,
+    pub(crate) playlist: String,
+}
+
+impl Gateway {
+    /// Starts it in an empty folder and waits until it answers.
+    pub(crate) fn start(
+        way: Way,
+        program: &Path,
+        folder: &Path,
+        source: SocketAddr,
+        clients: usize,
+    ) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("{}: {error}", way.name());
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let listen = proxies::free_address().map_err(failed)?;
+        let (arguments, path) = match way {
+            Way::Weir => (weir(folder, listen, source, clients), "/hls/live/playlist.m3u8"),
+            _ => (nginx(folder, listen, source, clients), "/live/index.m3u8"),
+        };
+        let arguments = arguments.map_err(failed)?;
+        let process = proxies::start(way.name(), program, &arguments, folder, listen, path)?;
+        Ok(Self { process, playlist: format!("http://{listen}{path}") })
+    }
+}
+
+/// The limits of what one address may take raised, as all players have the same; nothing of HLS.
+fn weir(
+    folder: &Path,
+    listen: SocketAddr,
+    source: SocketAddr,
+    clients: usize,
+) -> io::Result<Vec<OsString>> {
+    let admin = proxies::free_address()?;
+    let most = 2 * clients + 64;
+    let text = format!(
+        "listen: {{stream: \"{listen}\", admin: \"{admin}\"}}\n\
+         limits: {{clients: {most}, clients_per_ip: {most}, requests_per_second: 1000000}}\n\
+         log: {{level: warn}}\nstate_dir: state\ndrain_timeout: 0s\n\
+         channels:\n  live: {{kind: hls, sources: [\"http://{source}/live/index.m3u8\"]}}\n"
+    );
+    std::fs::create_dir(folder.join("state"))?;
+    let file = folder.join("config.yaml");
+    std::fs::write(&file, text)?;
+    Ok(vec!["--config".into(), file.into()])
+}
+
+/// A cache that asks the source once for whatever several ask for at the same time.
+fn nginx(
+    folder: &Path,
+    listen: SocketAddr,
+    source: SocketAddr,
+    clients: usize,
+) -> io::Result<Vec<OsString>> {
+    let here = folder.display();
+    // Started by root it would run its workers as another user, who cannot enter the folder.
+    let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
+    let sockets = 2 * clients + 512;
+    let text = format!(
+        "{user}daemon off;
+pid {here}/nginx.pid;
+error_log stderr error;
+worker_processes auto;
+worker_rlimit_nofile {sockets};
+events {{ worker_connections {sockets}; }}
+http {{
+    access_log off;
+    client_body_temp_path {here}/body;
+    proxy_temp_path {here}/proxy;
+    fastcgi_temp_path {here}/fastcgi;
+    uwsgi_temp_path {here}/uwsgi;
+    scgi_temp_path {here}/scgi;
+    keepalive_requests 1000000000;
+    sendfile on;
+    tcp_nopush on;
+    proxy_cache_path {here}/cache levels=1:2 keys_zone=hls:10m max_size=1g use_temp_path=off;
+    upstream source {{ server {source}; keepalive 64; keepalive_requests 1000000000; }}
+    server {{
+        listen {listen} backlog=4096;
+        proxy_http_version 1.1;
+        proxy_set_header Connection \"\";
+        proxy_cache hls;
+        proxy_cache_lock on;
+        location / {{ proxy_pass http://source; proxy_cache_valid 200 60s; }}
+        location ~ \\.m3u8$ {{ proxy_pass http://source; proxy_cache_valid 200 1s; }}
+    }}
+}}
+"
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, text)?;
+    Ok(vec!["-e".into(), "stderr".into(), "-p".into(), folder.into(), "-c".into(), file.into()])
+}

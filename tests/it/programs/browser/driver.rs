@@ -1,0 +1,107 @@
+//! Chromium without a screen, driven by W3C WebDriver over HTTP, and the page that plays in it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::super::Folder;
+use super::super::Server;
+use crate::support::eventually::eventually;
+use crate::support::origin::Origin;
+use crate::support::origin::Script;
+use crate::support::player::Player;
+
+/// A browser with the page of players open. Dropping it ends chromedriver, and Chromium with it, which
+/// ends when the pipe that it is driven by does.
+pub(super) struct Browser {
+    address: SocketAddr,
+    session: String,
+    page: Origin,
+    _driver: Server,
+    _folder: Folder,
+}
+
+impl Browser {
+    /// Starts chromedriver, has it start Chromium and open the page, which has an origin of its own.
+    pub(super) async fn start(chromedriver: &Path, chromium: &Path, hls_js: &Path) -> Self {
+        let script = std::fs::read(hls_js).unwrap();
+        let page = Origin::start(move |request| match request.path() {
+            "/player.html" => Script::html(include_str!("../../../browser/player.html")),
+            "/hls.js" => Script::whole("200 OK", "text/javascript", &script),
+            _ => Script::error("404 Not Found"),
+        })
+        .await;
+        let folder = Folder::new();
+        let mut command = Command::new(chromedriver);
+        // The profile goes with the folder, and so does what Chromium keeps for its user.
+        command.arg("--port=0").env("TMPDIR", &folder.0).env("HOME", &folder.0);
+        command.stdout(folder.file("out")).stderr(folder.file("err"));
+        let mut driver = Server::start(&mut command);
+        let port = eventually("chromedriver listens", || {
+            let ended = driver.ended();
+            assert!(ended.is_none(), "{ended:?}: {}{}", folder.read("out"), folder.read("err"));
+            let said = folder.read("out");
+            let (_, port) = said.split_once("started successfully on port ")?;
+            port.split_once('.')?.0.parse().ok()
+        })
+        .await;
+        let address = ([127, 0, 0, 1], port).into();
+        let session = session(address, chromium).await;
+        let browser = Self { address, session, page, _driver: driver, _folder: folder };
+        browser.ask("url", &json!({"url": browser.page.url("/player.html")})).await;
+        browser
+    }
+
+    /// Has the page run `body`, a function's, with these arguments, and returns what it returns.
+    pub(super) async fn run(&self, body: &str, arguments: Value) -> Value {
+        self.ask("execute/sync", &json!({"script": body, "args": arguments})).await
+    }
+
+    /// Closes the browser.
+    pub(super) async fn close(self) {
+        exchange(self.address, "DELETE", &format!("/session/{}", self.session), &json!({})).await;
+    }
+
+    async fn ask(&self, command: &str, parameters: &Value) -> Value {
+        let path = format!("/session/{}/{command}", self.session);
+        exchange(self.address, "POST", &path, parameters).await
+    }
+}
+
+/// Starts Chromium; the new session's name.
+async fn session(address: SocketAddr, chromium: &Path) -> String {
+    let arguments = [
+        "--headless=new",
+        // Neither a sandbox of its own nor a large /dev/shm is to be had in a container.
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--autoplay-policy=no-user-gesture-required",
+        "--ignore-certificate-errors",
+        "--remote-debugging-pipe",
+    ];
+    let options = json!({"binary": chromium, "args": arguments});
+    let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+    let made = exchange(address, "POST", "/session", &wanted).await;
+    made["sessionId"].as_str().expect("a session").to_owned()
+}
+
+/// One command of WebDriver; the value of its answer.
+///
+/// # Panics
+/// With the answer, if it is an error.
+async fn exchange(address: SocketAddr, method: &str, path: &str, parameters: &Value) -> Value {
+    let body = parameters.to_string();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    let answer = Player::fetch(address, &request).await;
+    assert_eq!(answer.status(), 200, "{method} {path}: {}", answer.text());
+    let mut answer: Value = serde_json::from_str(answer.text()).expect("JSON");
+    answer["value"].take()
+}
