@@ -110,6 +110,8 @@ pub(crate) struct Recipe {
     pub(crate) tables_every: u64,
     /// From this picture on there is one more track, and a new PMT.
     pub(crate) change: Option<(u64, Track<AudioCodec>)>,
+    /// From this picture on the first sound is of another coding, and there is a new PMT.
+    pub(crate) recode: Option<(u64, AudioCodec)>,
     /// Video PES packets announce their length.
     pub(crate) bounded: bool,
     /// An SDT and a TDT come with the tables.
@@ -142,6 +144,7 @@ impl Recipe {
             split: false,
             tables_every: 2,
             change: None,
+            recode: None,
             bounded: false,
             service: false,
             second: None,
@@ -218,7 +221,18 @@ impl Recipe {
     /// The audio tracks at picture `number`.
     fn audio_at(&self, number: u64) -> Vec<Track<AudioCodec>> {
         let later = self.change.iter().filter(|(from, _)| *from <= number).map(|(_, track)| track);
-        self.audio.iter().chain(later).cloned().collect()
+        let mut tracks: Vec<_> = self.audio.iter().chain(later).cloned().collect();
+        let recode = self.recode.filter(|(from, _)| *from <= number);
+        if let Some((first, (_, kind))) = tracks.first_mut().zip(recode) {
+            first.kind = kind;
+        }
+        tracks
+    }
+
+    /// The pictures that come with a new PMT.
+    fn changes(&self) -> impl Iterator<Item = u64> {
+        let change = self.change.as_ref().map(|(from, _)| *from);
+        change.into_iter().chain(self.recode.map(|(from, _)| from))
     }
 }
 

@@ -24,6 +24,7 @@ mod support {
 
 mod aligned;
 mod captures;
+mod chains;
 mod drive;
 mod every_cut;
 mod ffmpeg;

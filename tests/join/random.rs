@@ -33,7 +33,7 @@ prop_compose! {
 
 prop_compose! {
     /// Any stream; `seed` tells its bytes from another's.
-    fn recipe(seed: u32)(
+    pub(crate) fn recipe(seed: u32)(
         video in prop::option::weighted(0.9, (0..3_usize, any::<bool>())),
         mut audio in collection::vec(track(), 1..4),
         data in collection::vec((any::<bool>(), 0..4_usize), 0..3),
@@ -89,19 +89,19 @@ prop_compose! {
     }
 }
 
-/// The same pairs in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` look for others.
-fn config() -> ProptestConfig {
+/// The same `cases` in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` look for others.
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
     let rng_seed = match usual.rng_seed {
         RngSeed::Random => RngSeed::Fixed(1),
         given @ RngSeed::Fixed(_) => given,
     };
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { usual.cases } else { 400 };
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { usual.cases } else { cases };
     ProptestConfig { failure_persistence: None, rng_seed, cases, ..usual }
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(400))]
 
     #[test]
     fn any_stream_goes_on_with_any_other(

@@ -34,7 +34,7 @@ impl<'a> Mux<'a> {
     /// Writes the packets of a picture's time: tables, half of the picture, sounds, the other half.
     pub(super) fn picture(&mut self, number: u64) {
         let recipe = self.recipe;
-        if number.is_multiple_of(recipe.tables_every) || recipe.change_at(number) {
+        if number.is_multiple_of(recipe.tables_every) || recipe.changes().any(|at| at == number) {
             self.send(pes::section(0, &tables::pat(recipe)));
             for recipe in std::iter::once(recipe).chain(recipe.second.as_deref()) {
                 self.send(pes::section(recipe.pmt_pid, &tables::pmt(recipe, number)));
@@ -170,11 +170,5 @@ impl<'a> Mux<'a> {
                 self.bytes.extend(packet);
             }
         }
-    }
-}
-
-impl Recipe {
-    fn change_at(&self, number: u64) -> bool {
-        self.change.as_ref().is_some_and(|(from, _)| *from == number)
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn pat(recipe: &Recipe) -> Vec<u8> {
 /// The PMT at a picture.
 pub(super) fn pmt(recipe: &Recipe, number: u64) -> Vec<u8> {
     let audio = recipe.audio_at(number);
-    let added = u8::from(audio.len() > recipe.audio.len());
-    let version = 0xc1 | ((recipe.pmt_version + added) & 0x1f) << 1;
+    let changes = recipe.changes().filter(|from| *from <= number).count() as u8;
+    let version = 0xc1 | ((recipe.pmt_version + changes) & 0x1f) << 1;
     let mut body = recipe.programme.to_be_bytes().to_vec();
     body.extend([version, 0, 0]);
     body.extend((0xe000 | clock_pid(recipe)).to_be_bytes());

@@ -24,13 +24,16 @@ pub(crate) struct Origin {
     pub(crate) parts: Vec<Way>,
 }
 
+/// A PID of a source, and the coding of what it is listed as: another one may go elsewhere.
+pub(crate) type Feed = (u16, Option<u8>);
+
 /// How a source came into the output.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Way {
     /// Packets of the output that are this part's, a torn one at its end included.
     pub(crate) items: std::ops::Range<usize>,
-    /// PID of the source, PID of the output.
-    pub(crate) pids: BTreeMap<u16, u16>,
+    /// Stream of the source, PID of the output.
+    pub(crate) pids: BTreeMap<Feed, u16>,
     /// By how much the clock is moved, in ticks of 27 MHz.
     pub(crate) clock: Option<u64>,
     /// By how much PTS and DTS are moved, in ticks of 90 kHz.
@@ -100,7 +103,8 @@ impl Search<'_, '_> {
         }
         if finish < usize::MAX {
             let rest = range.filter(|item| self.stream.items[*item].at + PACKET > finish);
-            self.forwards(rest.collect(), before);
+            let waits = self.part.source.stream().waits_at(before);
+            self.forwards(rest.collect(), waits);
         }
     }
 
@@ -148,8 +152,9 @@ impl Search<'_, '_> {
     /// Whether a packet of the output is that one of the source, and whether with its payload.
     fn equal(&self, output: &Item, at: usize) -> Option<bool> {
         let source = &self.part.source.items()[at];
-        let mapped = self.way.pids.get(&source.pid);
-        let free = || self.from || !self.way.pids.values().any(|pid| *pid == output.pid);
+        let mapped = self.way.pids.get(&self.part.source.stream().feed(at));
+        let others = || self.way.pids.iter().filter(|((from, _), _)| *from != source.pid);
+        let free = || self.from || !others().any(|(_, pid)| *pid == output.pid);
         let fits = match mapped {
             Some(pid) => *pid == output.pid,
             None => (source.pid == NULL_PID) == (output.pid == NULL_PID) && free(),
@@ -173,7 +178,7 @@ impl Search<'_, '_> {
     fn take(&mut self, item: usize, at: usize, whole: bool) {
         let (output, source) = (&self.stream.items[item], &self.part.source.items()[at]);
         self.way.sent[at] = Some((item, whole));
-        self.way.pids.insert(source.pid, output.pid);
+        self.way.pids.insert(self.part.source.stream().feed(at), output.pid);
         if self.from {
             // Verbatim; but a PES header that a cut tears is completed with what is due.
             return;

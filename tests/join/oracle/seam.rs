@@ -81,11 +81,9 @@ impl Judge<'_, '_> {
         self.items().filter_map(|(number, item)| Some((number, item.pid, item.unit?)))
     }
 
-    /// The source's tables when it sent a packet; what it sent before any belongs to the first ones.
+    /// The source's tables when it sent a packet.
     fn source_tables(&self, item: usize) -> &Tables {
-        let source = self.part.source.stream();
-        let known = &source.tables[source.items[item].tables..];
-        known.iter().find(|tables| tables.programmes().next().is_some()).unwrap_or(&known[0])
+        self.part.source.stream().announced_at(item)
     }
 
     /// A source with the streams of the one before needs no new tables.

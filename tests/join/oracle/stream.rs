@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Fault;
 use super::Rule;
 use super::item::Item;
+use super::origin::Feed;
 use super::tables;
 use super::tables::Tables;
 use crate::support::ts::NULL_PID;
@@ -106,6 +107,32 @@ impl Stream {
     /// The tables in force at an item.
     pub(crate) fn tables_at(&self, item: &Item) -> &Tables {
         &self.tables[item.tables]
+    }
+
+    /// The tables when a packet was sent; what was sent before any belongs to the first ones.
+    pub(crate) fn announced_at(&self, number: usize) -> &Tables {
+        let known = &self.tables[self.items[number].tables..];
+        known.iter().find(|tables| tables.programmes().next().is_some()).unwrap_or(&known[0])
+    }
+
+    /// The first of the packets before `end` whose PES header ends after it: who is to move its
+    /// times has to wait for them, and what comes behind waits too. `end` if there is none.
+    pub(crate) fn waits_at(&self, end: usize) -> usize {
+        let mut open: BTreeMap<u16, usize> = BTreeMap::new();
+        let payloads = self.items[..end].iter().enumerate().filter(|(_, item)| item.has_payload);
+        for (number, item) in payloads.filter(|(_, item)| item.step != Step::Duplicate) {
+            open.remove(&item.pid);
+            if item.unit.is_some_and(|unit| PACKET - item.payload < unit.header) {
+                open.insert(item.pid, number);
+            }
+        }
+        open.into_values().min().unwrap_or(end)
+    }
+
+    /// What a packet belongs to.
+    pub(crate) fn feed(&self, number: usize) -> Feed {
+        let pid = self.items[number].pid;
+        (pid, self.announced_at(number).kind(pid).map(|kind| kind.coding))
     }
 }
 

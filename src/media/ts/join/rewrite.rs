@@ -271,7 +271,8 @@ impl Rewriter {
     }
 
     /// Gives every PID of the standby's programme its way. Streams that the programme goes on to
-    /// have on the same PID, and of the same kind, go on as they are.
+    /// have on the same PID, and of the same kind, go on as they are. Times were moved to suit the
+    /// lead: what comes in its place has to suit them as every other stream.
     fn lay_out(&mut self, sent: &Sent) {
         let Some(announced) = self.program.announced() else { return };
         let before = std::mem::take(&mut self.routes);
@@ -286,6 +287,12 @@ impl Rewriter {
                 before.iter().find(|route| route.way == way).copied().unwrap_or(new)
             })
             .collect();
+        let is_led = |route: &Route| Some(route.way.from) == self.lead;
+        if let Some(led) = before.iter().find(|route| is_led(route))
+            && self.routes.iter().all(|route| route.way != led.way)
+        {
+            self.lead = None;
+        }
         self.pcr_pid = announced.pmt.pcr_pid();
         (self.pat, self.pmt, self.pmt_pid) = (plan.pat, plan.pmt, plan.pmt_pid);
     }

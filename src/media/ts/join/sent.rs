@@ -211,7 +211,11 @@ impl Sent {
             let place = before.iter().position(|t| t.pid == stream.pid && t.kind == kind);
             self.tracks.push(match place {
                 Some(place) => before.remove(place),
-                None => Track::new(stream.pid, kind),
+                // A client's clock is one, whatever was on the PID before.
+                None => {
+                    let other = before.iter().find(|track| track.pid == stream.pid);
+                    Track::after(other, stream.pid, kind)
+                }
             });
         }
         // Of each PID what was on it last.

@@ -26,6 +26,8 @@ impl Judge<'_, '_> {
         };
         let Some(first) = self.way.sent.iter().position(taken) else { return };
         let end = source.items.partition_point(|item| item.at + PACKET <= self.part.offered);
+        // What waits when the source ends or is left has not begun for the client.
+        let waits = if self.before.is_some() { source.waits_at(end) } else { end };
         let mut found = Vec::new();
         // By PID: the unit that is being left out or kept, and whether one was kept.
         let mut state: BTreeMap<u16, Fate> = BTreeMap::new();
@@ -33,7 +35,7 @@ impl Judge<'_, '_> {
             let fate = state.entry(item.pid).or_default();
             let copy = item.step == Step::Duplicate;
             if item.start && item.has_payload && !copy {
-                fate.may_go = number < first || self.may_go(item, fate);
+                fate.may_go = number < first || number >= waits || self.may_go(item, fate);
                 (fate.seen, fate.gone) = (false, false);
             }
             let sent = self.way.sent[number].is_some_and(|(_, whole)| whole);
@@ -67,7 +69,7 @@ impl Judge<'_, '_> {
             let what = format!(
                 "packet {number} of the source, PID {:#x}: {what}; its PTS is {moved:?} in the output, on PID {:x?} of {:?}",
                 item.pid,
-                self.output_pid(item),
+                self.output_pids(item),
                 self.before.map(|before| &before.highest)
             );
             self.fault(Rule::Missing, place, what);
@@ -84,7 +86,7 @@ impl Judge<'_, '_> {
             programme.pcr_pid == pid || programme.streams.iter().any(|stream| stream.pid == pid)
         };
         let mapped = |programme: &&Programme| {
-            self.way.pids.keys().filter(|pid| lists(programme, **pid)).count()
+            self.way.pids.keys().filter(|(pid, _)| lists(programme, *pid)).count()
         };
         let joined = tables.programmes().max_by_key(mapped).filter(|one| mapped(one) > 0);
         !table && !item.error && joined.is_some_and(|programme| lists(&programme, item.pid))
@@ -96,31 +98,37 @@ impl Judge<'_, '_> {
             return false;
         }
         let Some(pts) = item.unit.and_then(|unit| unit.pts) else { return !fate.kept };
-        let Some(pid) = &self.output_pid(item) else { return false };
         let now = (pts + self.way.stamps.unwrap_or(0)) % TIMESTAMPS;
-        let late = self.before.is_some_and(|before| {
-            let ends = |highest: &u64| highest + before.steps.get(pid).unwrap_or(&1);
-            let ends = before.highest.get(pid).map(ends);
-            ends.is_some_and(|ends| distance(ends % TIMESTAMPS, now, TIMESTAMPS) < 0)
-        });
+        let ends = |pid: &u16| {
+            let before = self.before?;
+            Some(before.highest.get(pid)? + before.steps.get(pid).unwrap_or(&1))
+        };
+        let distance_to = |from: u64| distance(from % TIMESTAMPS, now, TIMESTAMPS);
+        let pids = self.output_pids(item);
+        let late = pids.iter().filter_map(ends).any(|end| distance_to(end) < 0);
         let leading = self
             .first_video
-            .is_some_and(|(video, first)| video == *pid && distance(first, now, TIMESTAMPS) < 0);
+            .is_some_and(|(video, first)| pids.contains(&video) && distance_to(first) < 0);
         late || leading
     }
 
-    /// The PID that a packet of the source goes to, or would go to by its kind.
-    fn output_pid(&self, item: &Item) -> Option<u16> {
-        let source = self.part.source.items();
-        let alike = || {
-            let number = source.partition_point(|other| other.at < item.at);
-            let kind = self.source_tables(number).kind(item.pid)?;
-            let old = &self.stream.tables[self.before?.tables];
-            let streams = old.programmes().flat_map(|programme| &programme.streams);
-            let decodes = |listed: Kind| listed.decodes(&kind);
-            streams.map(|stream| stream.pid).find(|pid| old.kind(*pid).is_some_and(decodes))
-        };
-        self.way.pids.get(&item.pid).copied().or_else(alike)
+    /// The PID that a packet of the source goes to, or those that it may go to by its kind.
+    fn output_pids(&self, item: &Item) -> Vec<u16> {
+        let source = self.part.source.stream();
+        let number = source.items.partition_point(|other| other.at < item.at);
+        if let Some(pid) = self.way.pids.get(&source.feed(number)) {
+            return vec![*pid];
+        }
+        let kind = self.source_tables(number).kind(item.pid);
+        let last = self.items().last().map(|(_, item)| item.tables);
+        let Some((before, last)) = self.before.zip(last) else { return vec![] };
+        let listed = self.stream.tables[before.tables..=last].iter().flat_map(|tables| {
+            let streams = tables.programmes().flat_map(|programme| &programme.streams);
+            streams.map(|stream| (stream.pid, tables.kind(stream.pid)))
+        });
+        let decodes =
+            |listed: Option<Kind>| listed.zip(kind.as_ref()).is_some_and(|(a, b)| a.decodes(b));
+        listed.filter(|(_, kind)| decodes(kind.clone())).map(|(pid, _)| pid).collect()
     }
 
     /// A source that was finished has begun nothing that it did not end: on each PID of the first
@@ -131,7 +139,8 @@ impl Judge<'_, '_> {
         let mut last: BTreeMap<u16, usize> = BTreeMap::new();
         for (number, sent) in self.way.sent.iter().enumerate() {
             let item = &source.items[number];
-            if sent.is_some() && item.has_payload {
+            // Of a unit that is left out the clock may have been sent.
+            if sent.is_some_and(|(_, whole)| whole) && item.has_payload {
                 last.insert(item.pid, number);
             }
         }

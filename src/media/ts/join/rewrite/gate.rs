@@ -59,7 +59,7 @@ impl Rewriter {
             return self.judge_lead(route.state, times);
         }
         match (route.state, times) {
-            (State::Waiting, Some(times)) if self.is_late(route.way.to, times.pts, sent) => {
+            (State::Waiting, Some(times)) if self.is_late(route.way.to, times, sent) => {
                 State::Waiting
             }
             // What has no time belongs to what came before.
@@ -90,9 +90,9 @@ impl Rewriter {
         }
     }
 
-    /// Whether the client has had what is shown at `pts` or after it. Of sound whose PES packets hold
-    /// several frames it has had all up to the end of the last one.
-    fn is_late(&self, to: Pid, pts: Pts, sent: &Sent) -> bool {
+    /// Whether the client has had what is decoded or shown at `times` or after them. Of sound whose
+    /// PES packets hold several frames it has had all up to the end of the last one.
+    fn is_late(&self, to: Pid, times: Timestamps, sent: &Sent) -> bool {
         let Some(track) = sent.track(to) else { return false };
         let duration = track.duration();
         let end = if track.kind().is_audio() && duration > FRAME_MAX {
@@ -100,8 +100,9 @@ impl Rewriter {
         } else {
             1
         };
-        let end = track.highest().map(|highest| highest.wrapping_add(end));
-        let late = end.map(|end| end.since(pts.wrapping_add(self.shift)));
-        late.is_some_and(|late| (1..LATE_MAX).contains(&late))
+        let times = times.moved(self.shift);
+        let shown = track.highest().map(|highest| highest.wrapping_add(end).since(times.pts));
+        let decoded = track.last().map(|last| last.wrapping_add(1).since(times.decoding()));
+        shown.into_iter().chain(decoded).any(|late| (1..LATE_MAX).contains(&late))
     }
 }

@@ -23,6 +23,8 @@ use crate::media::ts::psi::Stream;
 use crate::media::ts::watch;
 use crate::media::ts::watch::Watcher;
 
+mod changes;
+
 /// 25 pictures a second.
 const FRAME: u64 = Pts::HZ / 25;
 

@@ -47,12 +47,14 @@ pub(super) enum Unit {
 }
 
 impl Track {
-    pub(super) const fn new(pid: Pid, kind: Kind) -> Self {
+    /// A stream of which nothing has come. Times on its PID go on from those of what was there
+    /// `before`.
+    pub(super) fn after(before: Option<&Self>, pid: Pid, kind: Kind) -> Self {
         Self {
             pid,
             kind,
-            last: None,
-            highest: None,
+            last: before.and_then(|before| before.last),
+            highest: before.and_then(|before| before.highest),
             steps: [0; 2],
             unit: Unit::Finished,
             head: Vec::new(),
@@ -79,6 +81,11 @@ impl Track {
     /// The highest presentation time that was sent.
     pub(in crate::media::ts::join) const fn highest(&self) -> Option<Pts> {
         self.highest
+    }
+
+    /// The last decoding time that was sent.
+    pub(in crate::media::ts::join) const fn last(&self) -> Option<Pts> {
+        self.last
     }
 
     /// The next decoding time.
