@@ -38,6 +38,7 @@ use crate::upstream::Fetcher;
 use crate::upstream::Keep;
 
 mod attempt;
+pub mod cut;
 pub mod desk;
 mod detect;
 mod failover;

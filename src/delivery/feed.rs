@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::channel::health;
+use crate::delivery::cut::Cut;
 use crate::delivery::desk::Desk;
 use crate::delivery::failover::Action;
 use crate::delivery::failover::Event;
@@ -22,7 +23,6 @@ use crate::delivery::failover::Outcome;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
 use crate::delivery::loss::Loss;
-use crate::delivery::pipe::Cut;
 use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
 use crate::delivery::silence::Step;

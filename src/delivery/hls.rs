@@ -28,7 +28,7 @@ use crate::delivery::hls::flights::Answer;
 use crate::delivery::hls::flights::Flights;
 use crate::delivery::hls::links::Origin;
 use crate::delivery::hls::links::unix_seconds;
-use crate::delivery::hls::lists::List;
+use crate::delivery::hls::list::List;
 use crate::delivery::hls::lists::ListKey;
 use crate::delivery::hls::lists::Listed;
 use crate::delivery::hls::renditions::Place;
@@ -45,6 +45,7 @@ use crate::upstream::Keep;
 
 mod flights;
 mod links;
+mod list;
 mod lists;
 mod renditions;
 mod segments;

@@ -1,8 +1,8 @@
 //! Why the connection that fed a client is no good any more, and what the client and the log are told
 //! if nothing takes its place.
 
+use crate::delivery::cut::Cut;
 use crate::delivery::failover::Reason;
-use crate::delivery::pipe::Cut;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::upstream;

@@ -7,30 +7,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::delivery::cut::Cut;
 use crate::delivery::feed::Feed;
 use crate::delivery::hls::Reader;
 use crate::delivery::reading::Reading;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::lifecycle::Given;
-
-/// Why a client's body ends short. hyper cuts the connection then, so that the player sees an
-/// incomplete message and never takes it for the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Cut {
-    /// The source broke or ended early, and there is no other.
-    #[error("the source failed")]
-    Source,
-    /// The source sent nothing for too long, and there is no other.
-    #[error("the source went silent")]
-    Stalled,
-    /// A reload took the channel away.
-    #[error("the channel was changed")]
-    Reloaded,
-    /// Its viewer has gone on to something else.
-    #[error("its viewer has gone on to something else")]
-    Replaced,
-}
 
 /// What a session's bytes are.
 pub(crate) enum Carriage {

@@ -17,7 +17,7 @@ use crate::channel::Slot;
 use crate::delivery::Error;
 use crate::delivery::Viewer;
 use crate::delivery::hls::links;
-use crate::delivery::hls::lists::List;
+use crate::delivery::hls::list::List;
 use crate::delivery::hls::renditions::Kin;
 use crate::delivery::hls::renditions::Place;
 use crate::delivery::hls::renditions::Renditions;

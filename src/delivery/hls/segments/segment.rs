@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::SizeHint;
 
 use crate::delivery::Error;
-use crate::delivery::pipe::Cut;
+use crate::delivery::cut::Cut;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 
