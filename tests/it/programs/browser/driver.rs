@@ -35,19 +35,7 @@ impl Browser {
         })
         .await;
         let folder = Folder::new();
-        let mut command = Command::new(chromedriver);
-        // The profile goes with the folder, and so does what Chromium keeps for its user.
-        command.arg("--port=0").env("TMPDIR", &folder.0).env("HOME", &folder.0);
-        command.stdout(folder.file("out")).stderr(folder.file("err"));
-        let mut driver = Server::start(&mut command);
-        let port = eventually("chromedriver listens", || {
-            let ended = driver.ended();
-            assert!(ended.is_none(), "{ended:?}: {}{}", folder.read("out"), folder.read("err"));
-            let said = folder.read("out");
-            let (_, port) = said.split_once("started successfully on port ")?;
-            port.split_once('.')?.0.parse().ok()
-        })
-        .await;
+        let (driver, port) = start(chromedriver, &folder).await;
         let address = ([127, 0, 0, 1], port).into();
         let session = session(address, chromium).await;
         let browser = Self { address, session, page, _driver: driver, _folder: folder };
@@ -69,6 +57,33 @@ impl Browser {
         let path = format!("/session/{}/{command}", self.session);
         exchange(self.address, "POST", &path, parameters).await
     }
+}
+
+/// Starts chromedriver on a free port. It wants the same one for IPv6 and IPv4 and takes no other when
+/// the second is not free, so it is started until both are.
+async fn start(chromedriver: &Path, folder: &Folder) -> (Server, u16) {
+    for _ in 0..20 {
+        let mut command = Command::new(chromedriver);
+        // The profile goes with the folder, and so does what Chromium keeps for its user.
+        command.arg("--port=0").env("TMPDIR", &folder.0).env("HOME", &folder.0);
+        command.stdout(folder.file("out")).stderr(folder.file("err"));
+        let mut driver = Server::start(&mut command);
+        let listening = eventually("chromedriver listens, or has ended", || {
+            if driver.ended().is_some() {
+                return Some(None);
+            }
+            let said = folder.read("out");
+            let (_, port) = said.split_once("started successfully on port ")?;
+            Some(Some(port.split_once('.')?.0.parse().ok()?))
+        })
+        .await;
+        if let Some(port) = listening {
+            return (driver, port);
+        }
+        let said = [folder.read("out"), folder.read("err")].concat();
+        assert!(said.contains("Address already in use"), "{said}");
+    }
+    panic!("chromedriver finds no port: {}{}", folder.read("out"), folder.read("err"));
 }
 
 /// Starts Chromium; the new session's name.
