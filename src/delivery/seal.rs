@@ -3,7 +3,7 @@
 //!
 //! The same content under the same key gives the same text, so that a segment keeps its URL from
 //! one reload of its playlist to the next: players and caches know it again. The bytes are those of
-//! [`layout`], sealed by [`keys::Keyring`], in base64url without padding (RFC 4648 section 5).
+//! `layout`, sealed by [`keys::Keyring`], in base64url without padding (RFC 4648 section 5).
 
 use std::fmt;
 use std::sync::Arc;

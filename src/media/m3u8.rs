@@ -1,5 +1,5 @@
-//! HLS playlists (RFC 8216 and its second edition, draft-pantos-hls-rfc8216bis): [`rewrite`] takes
-//! every trace of the source out of one, [`read`] gives what decisions need, [`Splice`] continues
+//! HLS playlists (RFC 8216 and its second edition, draft-pantos-hls-rfc8216bis): [`rewrite()`] takes
+//! every trace of the source out of one, [`read()`] gives what decisions need, [`Splice`] continues
 //! one list with the lists of another source.
 
 pub use read::ByteRange;

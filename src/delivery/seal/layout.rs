@@ -62,7 +62,7 @@ pub(super) fn write(sealed: &Sealed) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// What [`write`] wrote; `None` for bytes that it cannot have written. Whatever numbers stand in it,
+/// What [`write()`] wrote; `None` for bytes that it cannot have written. Whatever numbers stand in it,
 /// nothing is allocated for texts that do not.
 pub(super) fn read(plain: &[u8]) -> Option<Sealed> {
     let (&[head, source], mut rest) = plain.split_first_chunk::<2>()?;

@@ -108,7 +108,7 @@ impl Splice {
     /// source wrote them, which is how old lists are told from restarts, or be rewritten.
     ///
     /// # Errors
-    /// As [`read`](crate::media::m3u8::read()); [`Error::NotMedia`]; [`Error::Delta`] where the
+    /// As [`read()`](crate::media::m3u8::read()); [`Error::NotMedia`]; [`Error::Delta`] where the
     /// list is a delta update and cannot be used. Nothing has changed then.
     pub fn follow(&mut self, playlist_text: &str, source: u32) -> Result<String, Error> {
         let Playlist::Media(media) = read(playlist_text)? else { return Err(Error::NotMedia) };
