@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::Join;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
+use crate::delivery::attempt::Want;
 use crate::delivery::feed::Course;
 use crate::delivery::feed::Feed;
 use crate::delivery::hls::Hls;
@@ -35,7 +36,6 @@ use crate::media::sniff::Container;
 use crate::media::ts::join::Manner;
 use crate::metrics::Metrics;
 use crate::upstream::Fetcher;
-use crate::upstream::Keep;
 
 mod attempt;
 pub mod cut;
@@ -90,12 +90,10 @@ impl Piece {
     fn question(&self, wish: &Wish) -> Question {
         match self {
             Self::Whole => Question::of(wish),
-            Self::Segment(viewing) => Question {
-                keep: Keep::Pooled,
-                cookies: Some(Arc::clone(&viewing.cookies)),
-                viewer: None,
-                ..Question::of(wish)
-            },
+            Self::Segment(viewing) => {
+                let question = Question::of_hls(wish, Want::File, &viewing.cookies);
+                Question { viewer: None, ..question }
+            }
         }
     }
 }
@@ -272,11 +270,10 @@ impl Delivery {
         desk: Option<Arc<Desk>>,
         piece: Piece,
     ) -> Session {
-        let control = Arc::clone(&wish.control);
         if let Piece::Segment(viewing) = piece {
-            let info = &viewing.info;
-            return self.sessions.part(info, control, wish.place, self.cut.clone());
+            return self.part(&viewing, wish);
         }
+        let control = Arc::clone(&wish.control);
         let session = self.sessions.begin(Opening {
             channel: Arc::clone(channel),
             source,
@@ -291,6 +288,14 @@ impl Delivery {
             way: line.way(),
             is_whole: true,
         });
+        control.end_with(session.leave().clone());
+        session
+    }
+
+    /// Begins an answer that is a part of an HLS session.
+    fn part(&self, viewing: &Viewing, wish: Wish) -> Session {
+        let control = Arc::clone(&wish.control);
+        let session = self.sessions.part(&viewing.info, wish.control, wish.place, self.cut.clone());
         control.end_with(session.leave().clone());
         session
     }

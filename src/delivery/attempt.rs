@@ -87,6 +87,12 @@ impl Question {
             viewer: Some(wish.viewer.clone()),
         }
     }
+
+    /// What an HLS source is asked: over a connection that others use too, with these cookies.
+    pub(crate) fn of_hls(wish: &Wish, want: Want, cookies: &Arc<Mutex<Cookies>>) -> Self {
+        let cookies = Some(Arc::clone(cookies));
+        Self { want, keep: Keep::Pooled, cookies, ..Self::of(wish) }
+    }
 }
 
 /// How long an attempt may take.

@@ -41,7 +41,6 @@ use crate::lifecycle::Tasks;
 use crate::media::m3u8::Variables;
 use crate::message::Cookies;
 use crate::message::Url;
-use crate::upstream::Keep;
 
 mod flights;
 mod links;
@@ -178,10 +177,7 @@ impl Delivery {
             return Err(Error::Full(wish.config.limits.clients));
         }
         let number = viewings.number();
-        let shared = viewings
-            .source_in_use(channel)
-            .and_then(|source| viewings.shared_slot(channel, source).map(|slot| (source, slot)));
-        if let Some((source, slot)) = shared {
+        if let Some((source, slot)) = viewings.in_use(channel) {
             let viewing = self.begin(number, channel, (source, slot), wish);
             let list = self.list(&viewing, &Place::own(source), wish).await?;
             return Ok((viewing, list));
@@ -198,12 +194,7 @@ impl Delivery {
 
     async fn first(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<First, Error> {
         let cookies = Arc::new(Mutex::new(Cookies::new()));
-        let question = Question {
-            want: Want::Playlist,
-            keep: Keep::Pooled,
-            cookies: Some(Arc::clone(&cookies)),
-            ..Question::of(wish)
-        };
+        let question = Question::of_hls(wish, Want::Playlist, &cookies);
         let Opened { source, answer, slot, text, .. } =
             self.first_source(channel, &question).await?;
         let list = Arc::new(List::new(text, Place::own(source), answer));

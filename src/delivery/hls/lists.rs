@@ -28,7 +28,6 @@ use crate::delivery::hls::renditions::Named;
 use crate::delivery::hls::renditions::Place;
 use crate::delivery::hls::viewings::Viewing;
 use crate::message::Url;
-use crate::upstream::Keep;
 
 pub(super) type Listed = Result<Arc<List>, Arc<Failure>>;
 
@@ -101,14 +100,13 @@ impl Delivery {
                 Err(failure) => attempts.push(Attempt { source: other.source, failure }),
             }
         }
-        for source in others_of(viewing, now.source) {
-            match self.list_from(viewing, source, (place, kin.as_ref()), wish).await {
-                Ok((list, slot)) => {
-                    self.go_over(viewing, source, slot, ("playlist", began));
-                    return Ok(list);
-                }
-                Err(failure) => attempts.push(Attempt { source: source.index, failure }),
-            }
+        let others = others_of(viewing, now.source);
+        let like = (place, kin.as_ref());
+        if let Some(list) = self
+            .list_of_others(viewing, others, like, ("playlist", began, &mut attempts), wish)
+            .await
+        {
+            return Ok(list);
         }
         if is_doubtful {
             match self.list_at(viewing, &now, &slot, None, wish).await {
@@ -127,31 +125,47 @@ impl Delivery {
         order: Order,
         wish: &Wish,
     ) -> Option<Arc<List>> {
-        let (from, began) = (viewing.source(), Instant::now());
+        let from = viewing.source();
         let others = others_of(viewing, from);
         let wanted: Vec<_> = match order.source {
             Some(wanted) => others.into_iter().filter(|other| other.index == wanted).collect(),
             None => others,
         };
-        let mut outcome = match order.source {
+        let otherwise = match order.source {
             Some(wanted) if wanted == from => Outcome::AlreadyThere,
             _ if wanted.is_empty() => Outcome::NothingElse,
             _ => Outcome::Failed,
         };
-        let mut found = None;
         let (_, kin) = viewing.like(place);
-        for source in wanted {
-            if let Ok((list, slot)) =
-                self.list_from(viewing, source, (place, kin.as_ref()), wish).await
-            {
-                self.go_over(viewing, source, slot, ("manual", began));
-                (outcome, found) = (Outcome::Switched { from, to: source.index }, Some(list));
-                break;
+        let like = (place, kin.as_ref());
+        let why = ("manual", Instant::now(), &mut Vec::new());
+        let found = self.list_of_others(viewing, wanted, like, why, wish).await;
+        let to = |list: &Arc<List>| Outcome::Switched { from, to: list.place.source };
+        // Whoever asked may not wait any more.
+        order.answer.send(found.as_ref().map_or(otherwise, to)).ok();
+        found
+    }
+
+    /// The playlist of the first of these sources that has one, to which the session goes over; what
+    /// became of those before it goes to `attempts`. `began` is when the client's wait did.
+    async fn list_of_others(
+        &self,
+        viewing: &Arc<Viewing>,
+        sources: Vec<&Source>,
+        like: (&Place, Option<&Kin>),
+        (reason, began, attempts): (&'static str, Instant, &mut Vec<Attempt>),
+        wish: &Wish,
+    ) -> Option<Arc<List>> {
+        for source in sources {
+            match self.list_from(viewing, source, like, wish).await {
+                Ok((list, slot)) => {
+                    self.go_over(viewing, source, slot, (reason, began));
+                    return Some(list);
+                }
+                Err(failure) => attempts.push(Attempt { source: source.index, failure }),
             }
         }
-        // Whoever asked may not wait any more.
-        order.answer.send(outcome).ok();
-        found
+        None
     }
 
     /// The playlist of another source that can stand for the one at `place`: its own, or that one of
@@ -262,14 +276,8 @@ impl Delivery {
         if may_block {
             patience.response += viewing.patience();
         }
-        let question = Question {
-            patience,
-            want: Want::Playlist,
-            keep: Keep::Pooled,
-            cookies: Some(Arc::clone(&viewing.cookies)),
-            viewer: None,
-            ..Question::of(wish)
-        };
+        let question = Question::of_hls(wish, Want::Playlist, &viewing.cookies);
+        let question = Question { patience, viewer: None, ..question };
         let channel = &viewing.channel;
         match self.attempt(channel, source, Slot::share(slot), &question).await {
             Ok(opened) => {

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, RANGE};
-use http::{HeaderValue, Method, Response};
+use http::header::RANGE;
+use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::Either;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Span;
@@ -23,10 +23,11 @@ use crate::delivery::SessionBody;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
-use crate::delivery::attempt::Want;
 use crate::delivery::cut::Cut;
 use crate::delivery::hls::viewings::Viewing;
 use crate::delivery::pipe::Carriage;
+use crate::delivery::vod::answer;
+use crate::delivery::vod::content_length;
 use crate::lifecycle::Tasks;
 use crate::message::headers::end_to_end_response;
 use crate::message::headers::vod_request;
@@ -140,7 +141,7 @@ impl Delivery {
         if is_plain
             && viewing.is_live()
             && self.hls.viewings.is_shared(&viewing.channel)
-            && let Some(reader) = self.shared(&viewing, &only, &wish).await?
+            && let Some(reader) = self.shared(&viewing, &only, fields, &wish).await?
         {
             return Ok(self.shared_answer(&viewing, reader, wish));
         }
@@ -152,6 +153,7 @@ impl Delivery {
         &self,
         viewing: &Arc<Viewing>,
         only: &Arc<Channel>,
+        fields: HeaderMap,
         wish: &Wish,
     ) -> Result<Option<Reader>, Error> {
         let Some((source, url)) =
@@ -159,7 +161,6 @@ impl Delivery {
         else {
             return Ok(None);
         };
-        let fields = vod_request(&wish.headers);
         let key = Key {
             channel: Arc::clone(&only.id),
             source: source.index,
@@ -171,7 +172,7 @@ impl Delivery {
         let reader = Reader::new(&segment);
         if is_new {
             let piece = Piece::Segment(Arc::clone(viewing));
-            let question = Question { want: Want::File, fields, ..piece.question(wish) };
+            let question = Question { fields, ..piece.question(wish) };
             let (delivery, only) = (self.clone(), Arc::clone(only));
             let patience = viewing.patience();
             self.hls.segments.tasks.spawn(Span::none(), async move {
@@ -218,9 +219,7 @@ impl Delivery {
     ) -> Option<u64> {
         let head = &opened.answer.head;
         let headers = end_to_end_response(&head.headers);
-        let length =
-            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let length = length
+        let length = content_length(&headers)
             .filter(|length| head.status.is_success() && self.hls.segments.makes_room(*length));
         let Some(length) = length else {
             segment.is_private();
@@ -246,14 +245,9 @@ impl Delivery {
 
     fn shared_answer(&self, viewing: &Viewing, reader: Reader, wish: Wish) -> Response<Body> {
         wish.control.limit_patience(wish.config.limits.client_timeout);
-        let control = Arc::clone(&wish.control);
-        let session = self.sessions.part(&viewing.info, control, wish.place, self.cut.clone());
-        wish.control.end_with(session.leave().clone());
+        let session = self.part(viewing, wish);
         let (status, headers) = reader.head();
         let body = SessionBody::new(Carriage::Shared(reader), session);
-        let mut response = Response::new(Either::Right(body));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        response
+        answer(status, headers, Either::Right(body))
     }
 }

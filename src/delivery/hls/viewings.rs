@@ -182,6 +182,10 @@ impl Viewing {
         state.renditions.follow(place, &list.place, text).map_err(links::refused)
     }
 
+    fn key(&self) -> (Arc<str>, Viewer) {
+        (Arc::clone(&self.channel.id), self.viewer.clone())
+    }
+
     fn deadline(&self) -> Instant {
         let state = self.state();
         let since = if state.busy > 0 { Instant::now() } else { state.asked };
@@ -219,19 +223,20 @@ impl Viewings {
     /// The slot that others hold who watch `channel` from this source.
     pub(crate) fn shared_slot(&self, channel: &Arc<Channel>, source: usize) -> Option<Arc<Slot>> {
         let table = self.table();
-        table.by_number.values().find_map(|viewing| {
+        table.of(channel).find_map(|viewing| {
             let state = viewing.state();
-            let fits = Arc::ptr_eq(&viewing.channel, channel) && state.source == source;
-            fits.then(|| Arc::clone(&state.slot))
+            (state.source == source).then(|| Arc::clone(&state.slot))
         })
     }
 
-    /// The source that somebody watches `channel` from.
-    pub(crate) fn source_in_use(&self, channel: &Arc<Channel>) -> Option<usize> {
+    /// The source that somebody watches `channel` from, and its slot.
+    pub(crate) fn in_use(&self, channel: &Arc<Channel>) -> Option<(usize, Arc<Slot>)> {
         let table = self.table();
-        let mut same =
-            table.by_number.values().filter(|viewing| Arc::ptr_eq(&viewing.channel, channel));
-        same.next().map(|viewing| viewing.source())
+        let mut same = table.of(channel);
+        same.next().map(|viewing| {
+            let state = viewing.state();
+            (state.source, Arc::clone(&state.slot))
+        })
     }
 
     /// Whether more than one watches `channel`.
@@ -357,13 +362,12 @@ impl Drop for Answering {
     }
 }
 
-impl Viewing {
-    fn key(&self) -> (Arc<str>, Viewer) {
-        (Arc::clone(&self.channel.id), self.viewer.clone())
-    }
-}
-
 impl Table {
+    /// Those who watch `channel`.
+    fn of(&self, channel: &Arc<Channel>) -> impl Iterator<Item = &Arc<Viewing>> {
+        self.by_number.values().filter(|viewing| Arc::ptr_eq(&viewing.channel, channel))
+    }
+
     fn leave(&mut self, channel: &Arc<str>) {
         if let Some(watching) = self.watching.get_mut(channel) {
             *watching -= 1;
@@ -376,12 +380,11 @@ impl Table {
     /// A slot that one session has alone can be taken over by another request of its viewer; one that
     /// is shared cannot.
     fn settle_leases(&self, channel: &Arc<Channel>) {
-        let same = || self.by_number.values().filter(|other| Arc::ptr_eq(&other.channel, channel));
         let mut sharing: HashMap<*const Slot, usize> = HashMap::new();
-        for viewing in same() {
+        for viewing in self.of(channel) {
             *sharing.entry(Arc::as_ptr(&viewing.state().slot)).or_default() += 1;
         }
-        for viewing in same() {
+        for viewing in self.of(channel) {
             let slot = Arc::clone(&viewing.state().slot);
             let is_alone = sharing.get(&Arc::as_ptr(&slot)) == Some(&1);
             viewing.info.holds(slot.held().filter(|_| is_alone));

@@ -9,6 +9,7 @@ use super::file;
 use super::follow;
 use super::served;
 use super::uris;
+use crate::support::eventually::Gate;
 use crate::support::eventually::eventually_async;
 use crate::support::gateway::Gateway;
 use crate::support::gateway::logs;
@@ -234,7 +235,9 @@ async fn delivery_directives_reach_the_source_and_nothing_else_does() {
 }
 
 /// Two who watch a channel whose segments are these.
-async fn two_watching(segment: fn(&Recorded) -> Script) -> (Origin, Gateway, Vec<String>) {
+async fn two_watching(
+    segment: impl Fn(&Recorded) -> Script + Send + Sync + 'static,
+) -> (Origin, Gateway, Vec<String>) {
     let origin = Origin::start(move |request| {
         if request.path().ends_with(".m3u8") { moving(request) } else { segment(request) }
     })
@@ -251,23 +254,39 @@ async fn two_watching(segment: fn(&Recorded) -> Script) -> (Origin, Gateway, Vec
     (origin, gateway, links)
 }
 
+/// Asks for a segment as `name`; its head is there.
+async fn ask_as(gateway: &Gateway, link: &str, name: &str) -> Player {
+    let request = format!("GET {link} HTTP/1.1\r\nHost: x\r\nUser-Agent: {name}\r\n\r\n");
+    let (player, head) = Player::ask(gateway.stream, &request).await;
+    assert_eq!(head.status, 200);
+    player
+}
+
+/// How often the origin was asked for the segment that two watch.
+fn fetches(origin: &Origin) -> usize {
+    origin.seen().iter().filter(|asked| asked.path() == "/n-101.ts").count()
+}
+
 #[tokio::test]
 async fn a_shared_segment_that_breaks_is_whole_for_nobody() {
-    let broken = |request: &Recorded| {
+    let gate = Gate::new();
+    let breaks = gate.clone();
+    let broken = move |request: &Recorded| {
         let bytes = file(request.path());
         let length = bytes.len().to_string();
-        Script::head("200 OK", &[("Content-Length", &length)]).body(&bytes[..20_000]).reset()
+        let head = Script::head("200 OK", &[("Content-Length", &length)]);
+        head.body(&bytes[..20_000]).wait(&breaks).reset()
     };
     let (origin, gateway, links) = two_watching(broken).await;
-    let (one, two) =
-        tokio::join!(get_as(&gateway, &links[0], "a"), get_as(&gateway, &links[1], "b"));
-    for answer in [one, two] {
-        assert_eq!(answer.status(), 200);
-        assert!(!answer.body.is_complete());
-        assert!(file("/n-101.ts").starts_with(&answer.body.bytes));
+    let one = ask_as(&gateway, &links[0], "a").await;
+    let two = ask_as(&gateway, &links[1], "b").await;
+    gate.open();
+    for mut player in [one, two] {
+        let body = player.read_to_end().await;
+        assert!(!body.is_complete());
+        assert!(file("/n-101.ts").starts_with(&body.bytes));
     }
-    let asked = |request: &&Recorded| request.path() == "/n-101.ts";
-    assert_eq!(origin.seen().iter().filter(asked).count(), 1);
+    assert_eq!(fetches(&origin), 1);
 }
 
 #[tokio::test]
@@ -296,24 +315,21 @@ async fn a_segment_of_unknown_length_is_each_ones_own_and_so_is_one_without_room
 
 #[tokio::test]
 async fn a_client_that_leaves_amid_a_shared_segment_is_in_nobodys_way() {
-    let slow = |request: &Recorded| {
+    let gate = Gate::new();
+    let goes_on = gate.clone();
+    let slow = move |request: &Recorded| {
         let bytes = file(request.path());
         let length = bytes.len().to_string();
-        Script::head("200 OK", &[("Content-Length", &length)])
-            .body(&bytes[..10_000])
-            .pause(std::time::Duration::from_millis(300))
-            .body(&bytes[10_000..])
-            .next_request()
+        let head = Script::head("200 OK", &[("Content-Length", &length)]);
+        head.body(&bytes[..10_000]).wait(&goes_on).body(&bytes[10_000..]).next_request()
     };
     let (origin, gateway, links) = two_watching(slow).await;
-    let request = format!("GET {} HTTP/1.1\r\nHost: x\r\nUser-Agent: a\r\n\r\n", links[0]);
-    let (mut leaves, head) = Player::ask(gateway.stream, &request).await;
-    assert_eq!(head.status, 200);
+    let mut leaves = ask_as(&gateway, &links[0], "a").await;
     leaves.read_exact_body(5_000).await;
-    let stays = get_as(&gateway, &links[1], "b");
+    let mut stays = ask_as(&gateway, &links[1], "b").await;
     leaves.close();
-    let stays = stays.await;
-    assert!(stays.body.bytes == file("/n-101.ts"));
-    let asked = |request: &&Recorded| request.path() == "/n-101.ts";
-    assert!(origin.seen().iter().filter(asked).count() <= 2);
+    gate.open();
+    let body = stays.read_to_end().await;
+    assert!(body.bytes == file("/n-101.ts"));
+    assert_eq!(fetches(&origin), 1);
 }
