@@ -32,6 +32,7 @@ use crate::flow::Control;
 use crate::flow::Way;
 use crate::lifecycle::Notice;
 use crate::lifecycle::Tasks;
+use crate::media::m3u8::Unfit;
 use crate::media::sniff::Container;
 use crate::media::ts::join::Manner;
 use crate::metrics::Metrics;
@@ -55,6 +56,7 @@ pub mod resume;
 pub mod seal;
 pub mod sessions;
 mod silence;
+mod timer;
 pub mod viewer;
 mod vital;
 mod vod;
@@ -98,8 +100,23 @@ impl Piece {
     }
 }
 
+/// In which form a client wants a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// The one that its sources have.
+    #[default]
+    Own,
+    /// One MPEG transport stream, also from HLS.
+    Ts {
+        /// Bits per second of the best variant that is taken, where there are several.
+        max_bandwidth: u64,
+    },
+}
+
 /// One client's wish, as far as serving it needs to know.
 pub struct Wish {
+    /// The form in which the channel is wanted.
+    pub form: Form,
     /// GET or HEAD.
     pub method: Method,
     /// The client's own fields; only an allow-list of them ever goes upstream.
@@ -137,6 +154,9 @@ pub enum Error {
     /// The client wants a form that the channel is not delivered in.
     #[error("this channel is delivered as {0}")]
     NotAcceptable(&'static str),
+    /// The client wants one stream of a playlist that none can be made of.
+    #[error("this channel is delivered as hls, and not as ts: {0}")]
+    Unfit(Unfit),
     /// As many HLS sessions as clients are allowed.
     #[error("all {0} places are taken (limits.clients)")]
     Full(usize),
@@ -207,7 +227,8 @@ impl Delivery {
         match channel.kind() {
             Some(Kind::Live) => self.live(channel, wish).await,
             Some(Kind::Vod) => self.vod(channel, wish, Piece::Whole).await,
-            Some(Kind::Hls) => self.playlist(channel, wish).await,
+            Some(Kind::Hls) if wish.form == Form::Own => self.playlist(channel, wish).await,
+            Some(Kind::Hls) => self.live(channel, wish).await,
             None => self.detect(channel, wish).await,
         }
     }
@@ -230,7 +251,7 @@ impl Delivery {
             way: if manner.is_some() { Way::Watched } else { self.way() },
         };
         let (source, desk) = (opened.source, Arc::new(Desk::default()));
-        let line = Line::new(opened.answer.body, opened.slot, course.way, &wish.control);
+        let line = Line::new(opened, course.way, &wish.control);
         let session =
             self.session(channel, wish, source, &line, Some(Arc::clone(&desk)), Piece::Whole);
         let feed = Feed::new(course, manner, (source, line), desk, session.info().id);
@@ -249,7 +270,7 @@ impl Delivery {
     ) -> SessionBody {
         let patience = wish.config.failover.response_timeout;
         let source = opened.source;
-        let line = Line::new(opened.answer.body, opened.slot, self.way(), &wish.control);
+        let line = Line::new(opened, self.way(), &wish.control);
         let session = self.session(channel, wish, source, &line, None, piece);
         let reading = Reading::new((source, line), extent, patience, rest);
         SessionBody::new(Carriage::File(Box::new(reading)), session)

@@ -42,6 +42,10 @@
 //! (`media::m3u8::rewrite`, each URI sealed by `delivery::seal`) -> client. A segment that several want
 //! is an `hls::segments::Segment`; any other one is served as a file is.
 //!
+//! Where one stream is wanted instead, `delivery::attempt` makes an `hls::continuous` of the playlist, which
+//! is a `delivery::line` to its feed as any connection is: `media::m3u8::Follow` says which segment is
+//! next, `media::ts::join::Chain` makes one stream of them, `continuous::pace` says when it is due.
+//!
 //! # Life of a byte
 //! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
 //! (`upstream::body::into_raw`). From then on, above hyper: `flow::passage` (asked by

@@ -21,8 +21,10 @@ use crate::delivery::Attempt;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
+use crate::delivery::Form;
 use crate::delivery::Viewer;
 use crate::delivery::Wish;
+use crate::delivery::hls::Continuous;
 use crate::media::sniff::Container;
 use crate::media::sniff::SNIFF_MAX;
 use crate::media::sniff::Verdict;
@@ -54,12 +56,16 @@ pub(crate) struct Opened {
     pub(crate) container: Container,
     /// The whole body, where a playlist was wanted.
     pub(crate) text: Bytes,
+    /// What was made of a playlist where a stream was wanted; the answer's own body is over then.
+    pub(crate) stream: Option<Box<Continuous>>,
 }
 
 /// What to ask sources for, whichever it becomes.
 #[derive(Clone)]
 pub(crate) struct Question {
     pub(crate) want: Want,
+    /// What becomes of a playlist where a stream is wanted.
+    pub(crate) form: Form,
     pub(crate) method: Method,
     pub(crate) fields: HeaderMap,
     pub(crate) config: Arc<Config>,
@@ -78,12 +84,14 @@ impl Question {
     pub(crate) fn of(wish: &Wish) -> Self {
         Self {
             want: Want::Live,
+            form: wish.form,
             method: Method::GET,
             fields: HeaderMap::new(),
             config: Arc::clone(&wish.config),
             patience: Patience::of(&wish.config),
             keep: Keep::Fresh,
-            cookies: None,
+            // A stream is one request; what is made of a playlist is many.
+            cookies: (wish.form != Form::Own).then(Arc::default),
             viewer: Some(wish.viewer.clone()),
         }
     }
@@ -91,7 +99,7 @@ impl Question {
     /// What an HLS source is asked: over a connection that others use too, with these cookies.
     pub(crate) fn of_hls(wish: &Wish, want: Want, cookies: &Arc<Mutex<Cookies>>) -> Self {
         let cookies = Some(Arc::clone(cookies));
-        Self { want, keep: Keep::Pooled, cookies, ..Self::of(wish) }
+        Self { want, form: Form::Own, keep: Keep::Pooled, cookies, ..Self::of(wish) }
     }
 }
 
@@ -141,7 +149,7 @@ impl Delivery {
     /// viewer's other session has it. Cancel safe.
     pub(crate) async fn first_source(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         question: &Question,
     ) -> Result<Opened, Error> {
         let mut attempts = Vec::new();
@@ -179,7 +187,11 @@ impl Delivery {
             self.note(channel, source, &failure);
             attempts.push(Attempt { source: source.index, failure: Arc::new(failure) });
         }
-        Err(Error::Exhausted(attempts))
+        let unfit = attempts.iter().find_map(|attempt| match &*attempt.failure {
+            Failure::Unfit(unfit) => Some(Error::Unfit(*unfit)),
+            _ => None,
+        });
+        Err(unfit.unwrap_or(Error::Exhausted(attempts)))
     }
 
     /// The slot that another session of the same viewer has for one of these sources, none of which
@@ -202,7 +214,7 @@ impl Delivery {
     /// one for a while still: one that says that it is at its limit is asked again until `deadline`.
     async fn inherited_attempt(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         source: &Source,
         mut slot: Slot,
         question: &Question,
@@ -227,13 +239,12 @@ impl Delivery {
 
     async fn first_attempt(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         source: &Source,
         slot: Slot,
         question: &Question,
     ) -> Result<Opened, Attempt> {
-        let opened = self.attempt(channel, source, slot, question).await;
-        match opened {
+        match self.open(channel, source, slot, question).await {
             Ok(opened) => {
                 self.succeeded(channel, source);
                 Ok(opened)
@@ -242,6 +253,25 @@ impl Delivery {
                 self.failed(channel, source, &failure, question);
                 Err(Attempt { source: source.index, failure: Arc::new(failure) })
             }
+        }
+    }
+
+    /// One source, as [`Delivery::attempt`]; a playlist where a stream is wanted is made one.
+    pub(crate) async fn open(
+        &self,
+        channel: &Arc<Channel>,
+        source: &Source,
+        slot: Slot,
+        question: &Question,
+    ) -> Result<Opened, Failure> {
+        let opened = self.attempt(channel, source, slot, question).await?;
+        match question.form {
+            Form::Ts { max_bandwidth }
+                if question.want == Want::Live && opened.container == Container::Hls =>
+            {
+                self.continuous((channel, source), opened, question, max_bandwidth).await
+            }
+            _ => Ok(opened),
         }
     }
 
@@ -302,7 +332,15 @@ impl Delivery {
             last = match self.fetcher.fetch(&ask).await {
                 Ok(answer) => {
                     let (container, text) = (Container::Unknown, Bytes::new());
-                    let mut opened = Opened { source: source.index, answer, slot, container, text };
+                    let source_index = source.index;
+                    let mut opened = Opened {
+                        source: source_index,
+                        answer,
+                        slot,
+                        container,
+                        text,
+                        stream: None,
+                    };
                     match opened.judge(question, source.protocol).await {
                         Ok(()) => {
                             self.metrics.upstream_media(began.elapsed());
@@ -353,7 +391,15 @@ impl Opened {
         if question.want == Want::Playlist {
             return Ok(self.read_playlist(&question.config, deadline).await?);
         }
-        self.container = self.look(question.want, deadline).await?;
+        let takes_playlist = question.want == Want::Live && question.form != Form::Own;
+        // Nobody compresses a stream.
+        let is_packed = Coding::of(&self.answer.head.headers) == Coding::Gzip;
+        if !(takes_playlist && is_packed) {
+            self.container = self.look(question.want, deadline).await?;
+        }
+        if takes_playlist && (is_packed || self.container == Container::Hls) {
+            return Ok(self.read_playlist(&question.config, deadline).await?);
+        }
         match question.want {
             Want::Live => must_be_stream(self.container, protocol)?,
             Want::File | Want::Playlist | Want::Anything => {}

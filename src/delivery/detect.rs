@@ -11,6 +11,7 @@ use crate::channel::Kind;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
+use crate::delivery::Form;
 use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
@@ -41,7 +42,8 @@ impl Delivery {
                 match kind {
                     Kind::Live => self.live(channel, wish).await,
                     Kind::Vod => self.vod(channel, wish, Piece::Whole).await,
-                    Kind::Hls => self.playlist(channel, wish).await,
+                    Kind::Hls if wish.form == Form::Own => self.playlist(channel, wish).await,
+                    Kind::Hls => self.live(channel, wish).await,
                 }
             }
         }

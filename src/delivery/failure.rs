@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::channel::health;
 use crate::delivery::resume::Refusal;
+use crate::media::m3u8::Unfit;
 use crate::upstream;
 
 /// One source that was tried and failed.
@@ -25,6 +26,9 @@ pub enum Failure {
     /// It sent nothing that a running stream could go on with.
     #[error("{0}")]
     NoStart(&'static str),
+    /// It is a playlist that no stream can be made of.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
     /// It does not have the rest of the file that was begun.
     #[error("{0}")]
     OtherFile(#[from] Refusal),
@@ -67,8 +71,20 @@ impl Failure {
         match self {
             Self::NoSlot(_) => "no_slot",
             Self::NoStart(_) => "no_start",
+            Self::Unfit(_) => "unfit",
             Self::OtherFile(_) => "other_file",
             Self::Upstream(error) => error.outcome(),
+        }
+    }
+
+    /// As the end of a stream that had begun.
+    pub(super) fn into_upstream(self) -> upstream::Error {
+        match self {
+            Self::Upstream(error) => error,
+            Self::NoStart(what) => upstream::Error::NotMedia(what),
+            Self::NoSlot(_) | Self::Unfit(_) | Self::OtherFile(_) => {
+                upstream::Error::NotMedia("segments that are no transport stream")
+            }
         }
     }
 
@@ -82,6 +98,7 @@ impl Failure {
     pub(super) fn kind(&self) -> Option<health::Kind> {
         let error = match self {
             Self::NoSlot(_)
+            | Self::Unfit(_)
             | Self::OtherFile(_)
             | Self::Upstream(upstream::Error::NoResources | upstream::Error::NoPlace(_)) => {
                 return None;
@@ -107,7 +124,7 @@ impl Failure {
             Self::Upstream(error) if error.retry() == upstream::Retry::CoolDown => {
                 Some(error.retry_after().unwrap_or(COOL_DOWN))
             }
-            Self::Upstream(_) | Self::NoStart(_) | Self::OtherFile(_) => None,
+            Self::Upstream(_) | Self::NoStart(_) | Self::Unfit(_) | Self::OtherFile(_) => None,
         }
     }
 }

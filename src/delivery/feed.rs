@@ -23,9 +23,11 @@ use crate::delivery::failover::Outcome;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
 use crate::delivery::loss::Loss;
+use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
 use crate::delivery::silence::Step;
+use crate::delivery::timer::poll_until;
 use crate::delivery::vital::Vital;
 use crate::media::ts::join::Joiner;
 use crate::media::ts::join::Manner;
@@ -74,6 +76,8 @@ pub(crate) struct Feed {
     /// Why the last active was left.
     loss: Loss,
     is_over: bool,
+    /// There was an end, and it was reached.
+    is_complete: bool,
 }
 
 /// The connection that the client is fed from.
@@ -125,6 +129,7 @@ impl Feed {
             ready: None,
             loss: Reason::Ended.into(),
             is_over: false,
+            is_complete: false,
             course,
         }
     }
@@ -140,6 +145,10 @@ impl Feed {
             if let Some(bytes) = self.ready.take() {
                 self.given = Instant::now();
                 return Poll::Ready(Some(Ok(bytes)));
+            }
+            if self.is_complete {
+                session.ended(End::Complete);
+                return Poll::Ready(None);
             }
             if self.is_over {
                 return Poll::Ready(self.loss.end(session).map(Err));
@@ -180,6 +189,10 @@ impl Feed {
                 return Poll::Ready(Some(bytes));
             }
             Some(Err(error)) => Loss::from(&error),
+            None if active.line.is_complete() => {
+                (self.is_complete, self.is_over) = (true, true);
+                return Poll::Ready(None);
+            }
             None => Reason::Ended.into(),
         };
         self.lost(loss);
@@ -406,12 +419,4 @@ impl Feed {
             vital.restart(Instant::now());
         }
     }
-}
-
-/// Ready once `deadline` has passed; the timer is only touched where it has another one.
-fn poll_until(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    if timer.deadline() != deadline {
-        timer.as_mut().reset(deadline);
-    }
-    timer.as_mut().poll(cx)
 }

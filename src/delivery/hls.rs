@@ -42,6 +42,7 @@ use crate::media::m3u8::Variables;
 use crate::message::Cookies;
 use crate::message::Url;
 
+mod continuous;
 mod flights;
 mod links;
 mod list;
@@ -50,6 +51,7 @@ mod renditions;
 mod segments;
 mod viewings;
 
+pub(crate) use continuous::Continuous;
 pub(crate) use segments::Reader;
 pub(crate) use viewings::Viewing;
 

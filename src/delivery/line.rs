@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 use crate::channel::Lease;
 use crate::channel::Slot;
+use crate::delivery::attempt::Opened;
+use crate::delivery::hls::Continuous;
 use crate::flow::Control;
 use crate::flow::Passage;
 use crate::flow::Way;
@@ -30,14 +32,19 @@ enum Upstream {
     Framed(UpstreamBody),
     /// Beneath hyper.
     Raw(Passage),
+    /// From the segments of a playlist.
+    Continuous(Box<Continuous>),
 }
 
 impl Line {
-    /// A line to `body`, whose bytes go to the client behind `control`, in this way where they can.
-    pub(crate) fn new(body: UpstreamBody, slot: Slot, way: Way, control: &Arc<Control>) -> Self {
-        let upstream = match body.into_raw() {
-            Ok(raw) => Upstream::Raw(Passage::new(raw, way, Arc::clone(control))),
-            Err(body) => Upstream::Framed(*body),
+    /// A line to a source that was opened, whose bytes go to the client behind `control`, in this way
+    /// where they can.
+    pub(crate) fn new(opened: Opened, way: Way, control: &Arc<Control>) -> Self {
+        let Opened { answer, slot, stream, .. } = opened;
+        let upstream = match (stream, answer.body.into_raw()) {
+            (Some(stream), _) => Upstream::Continuous(stream),
+            (None, Ok(raw)) => Upstream::Raw(Passage::new(raw, way, Arc::clone(control))),
+            (None, Err(body)) => Upstream::Framed(*body),
         };
         Self { upstream, slot }
     }
@@ -47,18 +54,28 @@ impl Line {
         match &self.upstream {
             Upstream::Framed(_) => "framed",
             Upstream::Raw(passage) => passage.way().word(),
+            Upstream::Continuous(_) => "continuous",
         }
     }
 
     /// Its slot, where a budget limits them.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
-        self.slot.held()
+        match &self.upstream {
+            Upstream::Continuous(stream) => stream.lease(),
+            Upstream::Framed(_) | Upstream::Raw(_) => self.slot.held(),
+        }
+    }
+
+    /// Whether its end, now that it has come, is the end of all that there is: of a playlist that says
+    /// so, and never of a live stream.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(&self.upstream, Upstream::Continuous(stream) if stream.is_complete())
     }
 
     /// When bytes were last read.
     pub(crate) fn last(&self) -> Instant {
         match &self.upstream {
-            Upstream::Framed(_) => Instant::now(),
+            Upstream::Framed(_) | Upstream::Continuous(_) => Instant::now(),
             Upstream::Raw(passage) => passage.last(),
         }
     }
@@ -69,16 +86,12 @@ impl Line {
         cx: &mut Context<'_>,
         watch: impl FnMut(&[u8]),
     ) -> Read<Bytes> {
-        match &mut self.upstream {
-            Upstream::Framed(body) => {
-                let next = ready!(body.poll_next(cx));
-                next.iter().flatten().map(AsRef::as_ref).for_each(watch);
-                Poll::Ready(next)
-            }
-            Upstream::Raw(passage) => {
-                passage.poll_next(cx, watch).map_err(upstream::Error::from_body)
-            }
+        if let Upstream::Raw(passage) = &mut self.upstream {
+            return passage.poll_next(cx, watch).map_err(upstream::Error::from_body);
         }
+        let next = ready!(self.upstream.poll_frame(cx));
+        next.iter().flatten().map(AsRef::as_ref).for_each(watch);
+        Poll::Ready(next)
     }
 
     /// As [`Line::poll_next`], with `rewrite` between: what it appends is what the client gets.
@@ -87,15 +100,12 @@ impl Line {
         cx: &mut Context<'_>,
         mut rewrite: impl FnMut(&[u8], &mut Vec<u8>),
     ) -> Read<Bytes> {
-        let body = match &mut self.upstream {
-            Upstream::Framed(body) => body,
-            Upstream::Raw(passage) => {
-                return passage.poll_rewritten(cx, rewrite).map_err(upstream::Error::from_body);
-            }
-        };
+        if let Upstream::Raw(passage) = &mut self.upstream {
+            return passage.poll_rewritten(cx, rewrite).map_err(upstream::Error::from_body);
+        }
         let mut rewritten = Vec::new();
         while rewritten.is_empty() {
-            match ready!(body.poll_next(cx)) {
+            match ready!(self.upstream.poll_frame(cx)) {
                 Some(Ok(bytes)) => rewrite(&bytes, &mut rewritten),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
@@ -110,14 +120,21 @@ impl Line {
         cx: &mut Context<'_>,
         mut show: impl FnMut(&[u8]),
     ) -> Read<()> {
-        match &mut self.upstream {
-            Upstream::Framed(body) => {
-                let next = ready!(body.poll_next(cx));
-                Poll::Ready(next.map(|next| next.map(|bytes| show(&bytes))))
-            }
-            Upstream::Raw(passage) => {
-                passage.poll_shown(cx, show).map_err(upstream::Error::from_body)
-            }
+        if let Upstream::Raw(passage) = &mut self.upstream {
+            return passage.poll_shown(cx, show).map_err(upstream::Error::from_body);
+        }
+        let next = ready!(self.upstream.poll_frame(cx));
+        Poll::Ready(next.map(|next| next.map(|bytes| show(&bytes))))
+    }
+}
+
+impl Upstream {
+    /// The next bytes of what comes in frames.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Read<Bytes> {
+        match self {
+            Self::Framed(body) => body.poll_next(cx),
+            Self::Continuous(stream) => stream.poll_next(cx),
+            Self::Raw(_) => Poll::Ready(None), // Whoever asks has looked.
         }
     }
 }

@@ -152,7 +152,9 @@ fn is_final(error: &Error) -> bool {
         return true;
     };
     attempts.iter().all(|attempt| match &*attempt.failure {
-        Failure::NoSlot(_) | Failure::NoStart(_) | Failure::OtherFile(_) => true,
+        Failure::NoSlot(_) | Failure::NoStart(_) | Failure::Unfit(_) | Failure::OtherFile(_) => {
+            true
+        }
         Failure::Upstream(error) => match error {
             upstream::Error::Status { code, .. } => matches!(code, 401 | 404 | 407 | 410 | 429),
             // Some close the connection on a method they do not know.

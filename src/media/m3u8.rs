@@ -1,7 +1,11 @@
 //! HLS playlists (RFC 8216 and its second edition, draft-pantos-hls-rfc8216bis): [`rewrite()`] takes
 //! every trace of the source out of one, [`read()`] gives what decisions need, [`Splice`] continues
-//! one list with the lists of another source.
+//! one list with the lists of another source, [`Follow`] plays one segment after the other.
 
+pub use follow::Cipher;
+pub use follow::Follow;
+pub use follow::Piece;
+pub use follow::Unfit;
 pub use read::ByteRange;
 pub use read::Key;
 pub use read::Kind;
@@ -21,6 +25,8 @@ pub use splice::Splice;
 pub use variables::Variables;
 
 mod attributes;
+mod choose;
+mod follow;
 mod line;
 mod read;
 mod rewrite;

@@ -19,6 +19,7 @@ use crate::channel::service_ref::ServiceRef;
 use crate::delivery;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
+use crate::delivery::Form;
 use crate::delivery::Held;
 use crate::delivery::Viewer;
 use crate::delivery::Wish;
@@ -171,13 +172,14 @@ impl Server {
             value.map(std::borrow::Cow::into_owned)
         };
         let format = form.map(str::to_owned).or_else(|| parameter("format"));
-        check_format(channel, format.as_deref()).map_err(|problem| problem.about(id))?;
+        let form = form_of(channel, format.as_deref(), parameter("max_bandwidth").as_deref());
+        let form = form.map_err(|problem| problem.about(id))?;
         if parameter("profile").is_some_and(|name| name != channel.profile.name) {
             let detail =
                 format!("this channel is delivered with the profile `{}`", channel.profile.name);
             return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail).about(id));
         }
-        let wish = self.wish(asked)?;
+        let wish = Wish { form, ..self.wish(asked)? };
         let served = self.0.delivery.serve(channel, wish).await;
         served.map_err(|error| undelivered(channel, asked, &error).about(id))
     }
@@ -231,6 +233,7 @@ impl Server {
         let config = asked.catalog.config();
         let place = self.0.limits.enter(asked.client, &config.limits).map_err(Problem::full)?;
         Ok(Wish {
+            form: Form::Own,
             method: asked.request.method().clone(),
             headers: asked.request.headers().clone(),
             path: asked.request.uri().path().to_owned(),
@@ -286,16 +289,27 @@ fn check_method(request: &Request<Incoming>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the channel comes in the form that was asked for.
-fn check_format(channel: &Channel, format: Option<&str>) -> Result<(), Problem> {
+/// The form that was asked for, if the channel comes in it. `max_bandwidth` is in bits per second.
+fn form_of(
+    channel: &Channel,
+    format: Option<&str>,
+    max_bandwidth: Option<&str>,
+) -> Result<Form, Problem> {
     let hls = channel.kind() == Some(Kind::Hls);
+    let max_bandwidth = match max_bandwidth.map(str::parse) {
+        None => u64::MAX,
+        Some(Ok(bandwidth)) => bandwidth,
+        Some(Err(_)) => {
+            let detail = "max_bandwidth is a number of bits per second, such as 5000000";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+    };
     match format {
-        None | Some("auto") => Ok(()),
+        None | Some("auto") => Ok(Form::Own),
+        Some("ts") => Ok(Form::Ts { max_bandwidth }),
         // What it is shows when a source has answered.
-        Some("ts" | "hls") if channel.kind().is_none() => Ok(()),
-        Some("ts") if !hls => Ok(()),
-        Some("hls") if hls => Ok(()),
-        Some("ts" | "hls" | "hls-fmp4" | "dash") => {
+        Some("hls") if hls || channel.kind().is_none() => Ok(Form::Own),
+        Some("hls" | "hls-fmp4" | "dash") => {
             let form = if hls { "hls" } else { "ts" };
             Err(Problem::undelivered(&delivery::Error::NotAcceptable(form)))
         }

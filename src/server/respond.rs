@@ -133,7 +133,7 @@ impl Problem {
             Cause::Missing(410) => StatusCode::GONE,
             Cause::Missing(_) => StatusCode::NOT_FOUND,
             Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,
-            Cause::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Cause::NotAcceptable(_) | Cause::Unfit(_) => StatusCode::NOT_ACCEPTABLE,
             Cause::Playlist(_) => StatusCode::BAD_GATEWAY,
             Cause::Forged => StatusCode::FORBIDDEN,
             Cause::Expired => StatusCode::GONE,

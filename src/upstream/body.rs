@@ -104,6 +104,14 @@ impl UpstreamBody {
         Ok(Raw { socket, ahead, left, home })
     }
 
+    /// Gives the connection back, or closes it, as dropping the body does; nothing more can be read.
+    pub fn close(&mut self) {
+        let driver = self.driver.take();
+        if let (Some(keeping), Some(driver)) = (self.keeping.take(), driver) {
+            keeping.keep(driver);
+        }
+    }
+
     /// Puts bytes that were read ahead back in front.
     pub fn put_back(&mut self, bytes: Bytes) {
         debug_assert!(self.first.is_none(), "only what was just taken is put back");
@@ -163,10 +171,7 @@ impl UpstreamBody {
 
 impl Drop for UpstreamBody {
     fn drop(&mut self) {
-        let driver = self.driver.take();
-        if let (Some(keeping), Some(driver)) = (self.keeping.take(), driver) {
-            keeping.keep(driver);
-        }
+        self.close();
     }
 }
 

@@ -8,6 +8,7 @@ use crate::support::player::Answer;
 use crate::support::player::Player;
 use crate::support::vod::LAST_MODIFIED;
 
+mod continuous;
 mod keys;
 mod links;
 mod low_latency;

@@ -63,7 +63,7 @@ impl Course {
         Box::pin(async move {
             let source =
                 channel.sources.get(index).ok_or(Failure::NoStart("there is no such source"))?;
-            delivery.attempt(&channel, source, slot, &question).await
+            delivery.open(&channel, source, slot, &question).await
         })
     }
 
@@ -197,7 +197,7 @@ impl Candidate {
     fn new(opened: Opened, course: &Course, audition: Option<Audition>) -> Self {
         let now = Instant::now();
         Self {
-            line: Line::new(opened.answer.body, opened.slot, course.way, &course.control),
+            line: Line::new(opened, course.way, &course.control),
             audition,
             opened: now,
             heard: now,

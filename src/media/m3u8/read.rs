@@ -1,6 +1,9 @@
 //! What decisions need to know of a playlist; the text itself stays the truth. Tolerant: unknown
 //! tags and attributes are passed over, numbers that make no sense are as good as absent.
 
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -132,6 +135,8 @@ pub struct Segment<'a> {
     pub number: u64,
     /// Its discontinuity sequence number.
     pub discontinuity: u64,
+    /// EXT-X-GAP: it is not there and must not be asked for.
+    pub is_gap: bool,
     /// Whether EXT-X-DISCONTINUITY stands before it.
     pub is_discontinuous: bool,
     /// EXT-X-PROGRAM-DATE-TIME of its own.
@@ -182,6 +187,10 @@ pub struct Map<'a> {
     keys: usize,
 }
 
+/// How much of a live list is begun with, in target durations: where players start (8216bis section
+/// 6.3.3).
+const TARGET_DURATIONS: u32 = 3;
+
 /// Key formats for one segment: one is usual, four are common.
 const FORMATS_MAX: usize = 8;
 
@@ -216,6 +225,17 @@ impl<'a> Media<'a> {
         self.keys_of_set(map.keys)
     }
 
+    /// The index of the first of the segments at the end that make three target durations.
+    pub(super) fn live_edge(&self) -> usize {
+        let wanted = self.target_duration.saturating_mul(TARGET_DURATIONS);
+        let mut duration = Duration::ZERO;
+        let from_end = self.segments.iter().rev().position(|segment| {
+            duration = duration.saturating_add(segment.duration);
+            duration >= wanted
+        });
+        from_end.map_or(0, |behind| self.segments.len().saturating_sub(behind + 1))
+    }
+
     /// The key whose line begins at `start`.
     pub(super) fn key_at(&self, start: usize) -> Option<&Key<'a>> {
         let index = self.keys.binary_search_by_key(&start, |key| key.lines.start).ok()?;
@@ -230,6 +250,17 @@ impl<'a> Media<'a> {
     fn keys_of_set(&self, set: usize) -> impl Iterator<Item = &Key<'a>> {
         let indices = self.key_sets.get(set).map(KeySet::indices).unwrap_or_default();
         indices.iter().filter_map(|index| self.keys.get(*index))
+    }
+}
+
+impl Segment<'_> {
+    /// What tells a segment from others: its URI, in whose query tokens may change, and byte range.
+    pub(super) fn identity(&self) -> u64 {
+        let path = self.uri.split_once('?').map_or(self.uri, |(path, _)| path);
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        self.byte_range.map(|range| (range.offset, range.length)).hash(&mut hasher);
+        hasher.finish()
     }
 }
 

@@ -2,9 +2,6 @@
 //! same URL, and the list of another source has to continue the list it knows (8216 sections 6.2.1
 //! and 6.2.2).
 
-use std::hash::DefaultHasher;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::time::Duration;
 
 use crate::media::m3u8::Error;
@@ -22,9 +19,6 @@ mod tests;
 
 /// How many segments from the beginning of a list are remembered, of all and of those shown.
 const REMEMBERED: usize = 32;
-
-/// How much of a live list a change begins with, in target durations: where players start.
-const TARGET_DURATIONS: u32 = 3;
 
 /// The state of one rendition of one session. About 2 KiB.
 ///
@@ -170,7 +164,7 @@ impl Splice {
             let index = one.source_number.checked_sub(first);
             let index = index.and_then(|index| usize::try_from(index).ok());
             let segment = index.and_then(|index| media.segments.get(index));
-            segment.is_some_and(|segment| hash(segment) == one.uri)
+            segment.is_some_and(|segment| segment.identity() == one.uri)
         };
         !self.remembered.iter().any(is_known)
     }
@@ -180,7 +174,7 @@ impl Splice {
         self.is_shifted = true;
         self.source_first = 0;
         self.remembered.clear();
-        let index = if media.is_ended { self.position(media) } else { live_edge(media) };
+        let index = if media.is_ended { self.position(media) } else { media.live_edge() };
         let Some(segment) = media.segments.get(index) else {
             self.is_due = true;
             return;
@@ -235,7 +229,7 @@ impl Splice {
         let known = segments.iter().take(REMEMBERED).map(|one| (one, Some(discontinuity(one))));
         let remember = |(one, discontinuity): (&Segment<'_>, _)| Remembered {
             source_number: one.number,
-            uri: hash(one),
+            uri: one.identity(),
             discontinuity,
         };
         self.remembered = hidden.chain(known).map(remember).collect();
@@ -287,24 +281,4 @@ impl Splice {
             .and_then(|known| known.discontinuity)
             .unwrap_or_else(|| self.run.discontinuity(segment.discontinuity))
     }
-}
-
-/// The index of the first of the segments at the end that make three target durations.
-fn live_edge(media: &Media<'_>) -> usize {
-    let wanted = media.target_duration.saturating_mul(TARGET_DURATIONS);
-    let mut duration = Duration::ZERO;
-    let from_end = media.segments.iter().rev().position(|segment| {
-        duration = duration.saturating_add(segment.duration);
-        duration >= wanted
-    });
-    from_end.map_or(0, |behind| media.segments.len().saturating_sub(behind + 1))
-}
-
-/// What tells a segment from others: its URI, in whose query tokens may change, and byte range.
-fn hash(segment: &Segment<'_>) -> u64 {
-    let path = segment.uri.split_once('?').map_or(segment.uri, |(path, _)| path);
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    segment.byte_range.map(|range| (range.offset, range.length)).hash(&mut hasher);
-    hasher.finish()
 }

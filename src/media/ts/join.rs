@@ -19,9 +19,11 @@ use rewrite::Rewriter;
 use sent::Sent;
 
 pub use audition::Audition;
+pub use chain::Chain;
 
 mod access;
 mod audition;
+mod chain;
 mod counters;
 mod cutter;
 mod kind;
@@ -268,6 +270,13 @@ impl Joiner {
         match self.manner {
             Manner::Aligned => Seam::Packet,
             Manner::Seamless => Seam::Picture,
+        }
+    }
+
+    /// The counters of the active go on, whatever they are in its next packets.
+    fn renumber(&mut self) {
+        if let Stage::Rewriting(rewriter) = &mut self.stage {
+            rewriter.renumber();
         }
     }
 

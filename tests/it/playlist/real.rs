@@ -183,6 +183,28 @@ async fn ffmpeg_decodes_of_every_kind_what_it_decodes_of_nginx_itself() {
 }
 
 #[tokio::test]
+async fn ffmpeg_decodes_of_one_stream_what_it_decodes_of_the_segments() {
+    let Some([ffmpeg, nginx]) = programs(["ffmpeg", "nginx"]) else { return };
+    let Some(stage) = Stage::set(&ffmpeg, &nginx).await else { return };
+    let mut seen = 0;
+    for kind in KINDS.into_iter().filter(|kind| !kind.contains("mp4") && *kind != "master") {
+        let whole = stage.folder.join("all.ts");
+        let whole = frames(&ffmpeg, whole.to_str().unwrap()).await;
+        assert!(whole.lines().count() > 500, "{kind}: {whole}");
+        let url = format!("http://{}/stream/{kind}?format=ts", stage.gateway.stream);
+        assert_eq!(frames(&ffmpeg, &url).await, whole, "{kind}");
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
+    for (kind, words) in [("fmp4", "fragmented MP4"), ("master", "sound")] {
+        let path = format!("/stream/{kind}?format=ts");
+        let answer = Player::get(stage.gateway.stream, &path).await;
+        assert_eq!(answer.status(), 406, "{kind}");
+        assert!(answer.text().contains(words), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn what_matters_to_decryption_and_ranges_stands_as_it_was() {
     let Some([ffmpeg, nginx]) = programs(["ffmpeg", "nginx"]) else { return };
     let Some(stage) = Stage::set(&ffmpeg, &nginx).await else { return };

@@ -165,7 +165,7 @@ async fn a_link_dies_with_its_channel() {
 async fn hls_is_not_delivered_as_anything_else() {
     let origin = source().await;
     let gateway = hls(&origin.url("/list.m3u8")).await;
-    for format in ["ts", "dash", "hls-fmp4"] {
+    for format in ["dash", "hls-fmp4"] {
         let path = format!("/stream/one?format={format}");
         assert_eq!(refused(&gateway, &path).await, 406, "{format}");
         let path = format!("/relay/channel/one/stream?format={format}");

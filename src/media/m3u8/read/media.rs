@@ -48,6 +48,7 @@ struct Reader<'a> {
     start: Option<usize>,
     duration: Duration,
     byte_range: Option<&'a str>,
+    is_gap: bool,
     discontinuities: u64,
     program_date_time: Option<&'a str>,
 }
@@ -58,6 +59,7 @@ impl<'a> Reader<'a> {
         let media = &mut self.media;
         match tag.name {
             "EXTINF" => self.duration = number::duration(value).unwrap_or_default(),
+            "EXT-X-GAP" => self.is_gap = true,
             "EXT-X-BYTERANGE" => self.byte_range = Some(value),
             "EXT-X-DISCONTINUITY" => self.discontinuities += 1,
             "EXT-X-PROGRAM-DATE-TIME" => self.program_date_time = Some(value),
@@ -160,6 +162,7 @@ impl<'a> Reader<'a> {
             duration: std::mem::take(&mut self.duration),
             byte_range: byte_range.and_then(|text| number::byte_range(text, implicit)),
             number: 0,
+            is_gap: std::mem::take(&mut self.is_gap),
             discontinuity: 0,
             is_discontinuous: self.discontinuities > 0,
             discontinuities: std::mem::take(&mut self.discontinuities),

@@ -150,6 +150,11 @@ impl Rewriter {
         self.counters
     }
 
+    /// Of each PID the next packet has the counter after the last that was sent.
+    pub(super) fn renumber(&mut self) {
+        self.routes.iter_mut().for_each(|route| route.counter_shift = None);
+    }
+
     /// From now on only what completes a unit passes.
     pub(super) fn finish(&mut self, sent: &mut Sent, out: &mut Vec<u8>) {
         self.is_finishing = true;

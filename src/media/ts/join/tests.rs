@@ -19,7 +19,7 @@ use crate::media::ts::pes::Timestamps;
 const GAP: Duration = Duration::from_millis(70);
 
 /// Another layout on another time, half a second before its clock wraps.
-const OTHER: Layout = Layout {
+pub(super) const OTHER: Layout = Layout {
     transport_stream_id: 9,
     program_number: 300,
     pmt_pid: Pid::masked(0x30),
@@ -27,7 +27,7 @@ const OTHER: Layout = Layout {
     audio_pid: Pid::masked(0x100),
 };
 
-fn channel(layout: Layout, first_frame: u64, pictures: usize) -> Vec<u8> {
+pub(super) fn channel(layout: Layout, first_frame: u64, pictures: usize) -> Vec<u8> {
     let mut synth = Synth::new(&Scene::default(), layout, first_frame);
     let mut out = Vec::new();
     (0..pictures).for_each(|_| synth.next_picture(&mut out));
@@ -35,7 +35,7 @@ fn channel(layout: Layout, first_frame: u64, pictures: usize) -> Vec<u8> {
 }
 
 /// The last picture before PCR and PTS wrap, less 12.
-const BEFORE_WRAP: u64 = (1 << 33) / 3600 - 12;
+pub(super) const BEFORE_WRAP: u64 = (1 << 33) / 3600 - 12;
 
 /// The output of a client of `first` that goes over to each of `others`.
 fn joined(manner: Manner, first: &[u8], others: &[&[u8]], piece: usize) -> Vec<u8> {
@@ -60,7 +60,7 @@ fn joined(manner: Manner, first: &[u8], others: &[&[u8]], piece: usize) -> Vec<u
 }
 
 /// Step, counters, clock and times of all that a client was sent; the PIDs of PES packets.
-fn assert_one_stream(out: &[u8], cut: usize, what: &str) -> Vec<u16> {
+pub(super) fn assert_one_stream(out: &[u8], cut: usize, what: &str) -> Vec<u16> {
     let (packets, rest) = out.as_chunks::<LEN>();
     assert!(rest.is_empty(), "{what}");
     let mut watcher = Watcher::new();
