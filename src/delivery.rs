@@ -233,8 +233,14 @@ impl Delivery {
         }
     }
 
-    /// The body of a live session on a source that was opened.
-    fn live_body(&self, channel: &Arc<Channel>, wish: Wish, opened: Opened) -> SessionBody {
+    /// The body of a live session on a source that was opened; others are asked `question`.
+    fn live_body(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+        opened: Opened,
+        question: Question,
+    ) -> SessionBody {
         wish.control.no_hurry();
         let manner = match wish.config.failover.join {
             _ if opened.container != Container::MpegTs => None,
@@ -245,7 +251,7 @@ impl Delivery {
         let course = Course {
             delivery: self.clone(),
             channel: Arc::clone(channel),
-            question: Question::of(&wish),
+            question,
             container: opened.container,
             control: Arc::clone(&wish.control),
             way: if manner.is_some() { Way::Watched } else { self.way() },

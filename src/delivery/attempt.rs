@@ -25,6 +25,7 @@ use crate::delivery::Form;
 use crate::delivery::Viewer;
 use crate::delivery::Wish;
 use crate::delivery::hls::Continuous;
+use crate::delivery::hls::Reached;
 use crate::media::sniff::Container;
 use crate::media::sniff::SNIFF_MAX;
 use crate::media::sniff::Verdict;
@@ -66,6 +67,8 @@ pub(crate) struct Question {
     pub(crate) want: Want,
     /// What becomes of a playlist where a stream is wanted.
     pub(crate) form: Form,
+    /// How far the session has come in playlists that it plays as a stream.
+    pub(crate) reached: Arc<Reached>,
     pub(crate) method: Method,
     pub(crate) fields: HeaderMap,
     pub(crate) config: Arc<Config>,
@@ -85,6 +88,7 @@ impl Question {
         Self {
             want: Want::Live,
             form: wish.form,
+            reached: Arc::default(),
             method: Method::GET,
             fields: HeaderMap::new(),
             config: Arc::clone(&wish.config),

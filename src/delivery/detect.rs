@@ -34,7 +34,10 @@ impl Delivery {
         tracing::info!(channel = %channel.id, source = opened.source, ?kind, "kind learned from the source's answer");
         let plain = wish.method == Method::GET && !wish.headers.contains_key(RANGE);
         match kind {
-            Kind::Live if wish.method == Method::GET => Ok(self.stream(channel, wish, opened)),
+            Kind::Live if wish.method == Method::GET => {
+                let question = Question { want: Want::Live, ..question };
+                Ok(self.stream(channel, wish, opened, question))
+            }
             Kind::Vod if plain => Ok(self.file(channel, wish, opened, Piece::Whole)),
             // Asked again, now rightly; the first connection is closed before the second opens.
             kind => {

@@ -52,6 +52,7 @@ mod segments;
 mod viewings;
 
 pub(crate) use continuous::Continuous;
+pub(crate) use continuous::Reached;
 pub(crate) use segments::Reader;
 pub(crate) use viewings::Viewing;
 

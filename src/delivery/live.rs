@@ -31,16 +31,18 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return Ok(head(MPEG_TS, Either::Left(Held::empty())));
         }
-        let opened = self.first_source(channel, &Question::of(&wish)).await?;
-        Ok(self.stream(channel, wish, opened))
+        let question = Question::of(&wish);
+        let opened = self.first_source(channel, &question).await?;
+        Ok(self.stream(channel, wish, opened, question))
     }
 
-    /// The answer for a source that has shown media.
+    /// The answer for a source that has shown media; others are asked `question`.
     pub(super) fn stream(
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
         opened: Opened,
+        question: Question,
     ) -> Response<Body> {
         let media_type = match opened.container {
             Container::MpegTs | Container::PaddedTs => MPEG_TS,
@@ -54,7 +56,7 @@ impl Delivery {
         let coding = opened.answer.head.headers.get(CONTENT_ENCODING).cloned();
         let coding = coding.filter(|_| opened.container == Container::Unknown);
         wish.control.limit_patience(wish.config.limits.client_timeout);
-        let body = self.live_body(channel, wish, opened);
+        let body = self.live_body(channel, wish, opened, question);
         let mut response = head(media_type, Either::Right(body));
         if let Some(coding) = coding {
             response.headers_mut().insert(CONTENT_ENCODING, coding);

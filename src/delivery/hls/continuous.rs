@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ pub(crate) struct Continuous {
     segment: Option<Segment>,
     key: Option<Key>,
     /// What is to be given, and when; its bytes together.
-    ready: VecDeque<(Instant, Bytes)>,
+    ready: VecDeque<Ready>,
     held: usize,
     /// Something has been ready.
     has_begun: bool,
@@ -104,6 +104,35 @@ pub(crate) struct Continuous {
     end: Option<Result<(), Failure>>,
 }
 
+/// The end of the last segment that a session was given whole: who opens the same source again goes on
+/// behind it, and who opens another one whose list has ended, at the same time of the film. Guards a few
+/// words.
+#[derive(Debug, Default)]
+pub(crate) struct Reached(Mutex<Option<End>>);
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    source: usize,
+    number: u64,
+    /// After the beginning of the list.
+    position: Duration,
+}
+
+impl Reached {
+    fn note(&self, end: End) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    /// Where a list of this source is begun.
+    fn follow(&self, source: usize) -> Follow {
+        let Some(end) = *self.0.lock().unwrap_or_else(PoisonError::into_inner) else {
+            return Follow::new();
+        };
+        let number = (end.source == source).then(|| end.number.saturating_add(1));
+        Follow::after(number, end.position)
+    }
+}
+
 /// The media playlist as it was last loaded.
 struct List {
     began: Instant,
@@ -111,6 +140,14 @@ struct List {
     has_changed: bool,
     /// What was listed from where the stream began.
     ahead: Duration,
+}
+
+/// Bytes to be given.
+struct Ready {
+    due: Instant,
+    bytes: Bytes,
+    /// Of the segment that ends with them.
+    ends: Option<End>,
 }
 
 struct Segment {
@@ -171,6 +208,7 @@ impl Delivery {
 
 impl Continuous {
     fn new(fetch: Fetch, url: Url, now: Instant) -> Self {
+        let follow = fetch.question.reached.follow(fetch.source.index);
         Self {
             fetch,
             variants: vec![url],
@@ -183,7 +221,7 @@ impl Continuous {
                 has_changed: false,
                 ahead: Duration::ZERO,
             },
-            follow: Follow::new(),
+            follow,
             chain: Chain::new(),
             pace: Pace::new(LEAD),
             stage: Stage::Resting(now),
@@ -244,9 +282,12 @@ impl Continuous {
         loop {
             self.work(cx);
             let now = Instant::now();
-            if let Some((_, bytes)) = self.ready.pop_front_if(|(due, _)| *due <= now) {
-                self.held -= bytes.len();
-                return Poll::Ready(Some(Ok(bytes)));
+            if let Some(ready) = self.ready.pop_front_if(|ready| ready.due <= now) {
+                self.held -= ready.bytes.len();
+                if let Some(end) = ready.ends {
+                    self.fetch.question.reached.note(end);
+                }
+                return Poll::Ready(Some(Ok(ready.bytes)));
             }
             if self.ready.is_empty()
                 && let Some(end) = &mut self.end
@@ -281,7 +322,7 @@ impl Continuous {
             Stage::Reading(_) => Some(self.heard + self.fetch.question.patience.response),
             Stage::Loading(_) | Stage::Opening(_) => None,
         };
-        let due = self.ready.front().map(|(due, _)| *due);
+        let due = self.ready.front().map(|ready| ready.due);
         match due.into_iter().chain(stage).min() {
             Some(deadline) => poll_until(&mut self.timer, deadline, cx),
             None => Poll::Pending,
@@ -445,6 +486,16 @@ impl Continuous {
             }
         }
         self.give(out);
+        let Piece { number, start, duration, .. } = segment.piece;
+        let source = self.fetch.source.index;
+        // A live list begins nowhere.
+        let is_film = self.follow.is_ended();
+        let position = if is_film { start.saturating_add(duration) } else { Duration::ZERO };
+        let end = End { source, number, position };
+        match self.ready.back_mut() {
+            Some(last) => last.ends = Some(end),
+            None => self.fetch.question.reached.note(end),
+        }
         self.pace.segment_ends(segment.piece.duration);
         (self.left_out, self.untried) = (0, self.variants.len() - 1);
         let room = self.list.ahead + 2 * self.list.target;
@@ -462,7 +513,7 @@ impl Continuous {
         let due = self.pace.due(self.chain.clock(), Instant::now());
         self.held += out.len();
         self.has_begun = true;
-        self.ready.push_back((due, Bytes::from(out)));
+        self.ready.push_back(Ready { due, bytes: Bytes::from(out), ends: None });
     }
 
     fn load_fails(&mut self, failure: Failure) {

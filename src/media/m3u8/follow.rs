@@ -27,6 +27,8 @@ pub struct Piece {
     pub byte_range: Option<ByteRange>,
     /// Its media sequence number.
     pub number: u64,
+    /// How long after the beginning of its list it begins.
+    pub start: Duration,
     /// As the playlist says.
     pub duration: Duration,
     /// It does not go on where the one before ended.
@@ -67,6 +69,8 @@ pub enum Unfit {
 pub struct Follow {
     /// The number after that of the last piece given; `None` before the first.
     next: Option<u64>,
+    /// Where the first list that has ended is begun.
+    position: Duration,
     waiting: VecDeque<Piece>,
     is_ended: bool,
     /// The next piece is a break, whatever it says of itself.
@@ -82,6 +86,13 @@ impl Follow {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Before the first list, which is to be gone on with: at the segment `number` if it has that one or
+    /// will have it next, else so long after its beginning if it has ended.
+    #[must_use]
+    pub fn after(number: Option<u64>, position: Duration) -> Self {
+        Self { next: number, position, breaks: true, ..Self::default() }
     }
 
     /// Takes the list as it is now; true if it has segments that the one before did not have.
@@ -109,14 +120,15 @@ impl Follow {
                 return Ok(false);
             }
         }
-        let next = self.next.filter(|next| !restarts && *next >= first);
+        let is_known = |next: &u64| newest.is_some() || *next <= last.saturating_add(1);
+        let next = self.next.filter(|next| !restarts && *next >= first && is_known(next));
         let from = match next {
             Some(next) => usize::try_from(next - first).unwrap_or(usize::MAX),
-            None if media.is_ended && self.next.is_none() => 0,
+            None if media.is_ended && newest.is_none() => index_at(media, self.position),
             None => media.live_edge(),
         };
+        self.waiting = pieces(media, from)?;
         let segments = media.segments.get(from..).unwrap_or_default();
-        self.waiting = pieces(media, segments)?;
         self.breaks |= next.is_none() && self.next.is_some();
         self.next = next.or(segments.first().map(|segment| segment.number));
         (self.is_ended, self.old) = (media.is_ended, 0);
@@ -183,10 +195,25 @@ impl Follow {
     }
 }
 
-fn pieces(media: &Media<'_>, segments: &[Segment<'_>]) -> Result<VecDeque<Piece>, Unfit> {
+/// The first segment of which at least half lies behind `position`; the last one where there is none.
+fn index_at(media: &Media<'_>, position: Duration) -> usize {
+    let mut end = Duration::ZERO;
+    let index = media.segments.iter().position(|segment| {
+        end = end.saturating_add(segment.duration);
+        end.saturating_sub(segment.duration / 2) >= position
+    });
+    index.unwrap_or(media.segments.len().saturating_sub(1))
+}
+
+/// All segments from the index `from` on.
+fn pieces(media: &Media<'_>, from: usize) -> Result<VecDeque<Piece>, Unfit> {
+    let (before, segments) = media.segments.split_at_checked(from).unwrap_or_default();
+    let mut start: Duration = before.iter().map(|segment| segment.duration).sum();
     let mut pieces = VecDeque::new();
     let mut is_behind_gap = false;
     for segment in segments {
+        let begins = start;
+        start = start.saturating_add(segment.duration);
         if segment.is_gap {
             is_behind_gap = true;
             continue;
@@ -198,6 +225,7 @@ fn pieces(media: &Media<'_>, segments: &[Segment<'_>]) -> Result<VecDeque<Piece>
             uri: segment.uri.to_owned(),
             byte_range: segment.byte_range,
             number: segment.number,
+            start: begins,
             duration: segment.duration,
             is_break: segment.is_discontinuous || std::mem::take(&mut is_behind_gap),
             cipher: cipher(media, segment)?,

@@ -316,7 +316,9 @@ async fn a_live_playlist_is_fetched_anew_each_time() {
         let answer = get(&gateway, segment).await;
         assert!(answer.body.bytes == file(&format!("/n-{}.ts", 100 + reload)));
     }
-    assert_eq!((origin.seen().len(), origin.total()), (100, 1));
+    assert_eq!(origin.seen().len(), 100);
+    // A player that has all of an answer may ask for the next before its connection is back.
+    assert!(origin.total() <= 10, "{}", origin.total());
 }
 
 #[tokio::test]

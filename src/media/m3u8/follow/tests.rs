@@ -42,10 +42,38 @@ fn a_live_list_begins_three_target_durations_before_its_end_and_goes_on() {
 }
 
 #[test]
+fn one_that_was_played_before_is_gone_on_with() {
+    for (number, numbers_then) in [
+        (11, vec![-11, 12, 13, 14, 15]),
+        (16, vec![]),
+        (17, vec![-13, 14, 15]),
+        (9, vec![-13, 14, 15]),
+    ] {
+        let mut follow = Follow::after(Some(number), Duration::ZERO);
+        assert_eq!(take(&mut follow, &list(10..16, "", "")), Ok(true), "{number}");
+        assert_eq!(numbers(&mut follow), numbers_then, "{number}");
+        take(&mut follow, &list(10..17, "", "")).unwrap();
+        assert_eq!(numbers(&mut follow), [if number == 16 { -16 } else { 16 }]);
+    }
+}
+
+#[test]
 fn a_list_that_has_ended_is_played_from_its_beginning() {
     let mut follow = Follow::new();
     assert_eq!(take(&mut follow, &list(0..5, "", "#EXT-X-ENDLIST\n")), Ok(true));
     assert_eq!(numbers(&mut follow), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn another_list_that_has_ended_is_begun_where_the_last_one_was_left() {
+    let text = list(0..5, "", "#EXT-X-ENDLIST\n");
+    for (seconds, first) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (9, 4), (10, 4), (99, 4)] {
+        let mut follow = Follow::after(None, Duration::from_secs(seconds));
+        take(&mut follow, &text).unwrap();
+        let piece = follow.next_piece().unwrap();
+        let start = Duration::from_secs(2 * first);
+        assert_eq!((piece.number, piece.start), (first, start), "{seconds}");
+    }
 }
 
 #[test]

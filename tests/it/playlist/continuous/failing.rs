@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Sources that die are left for the next; what is slow for a while is not.
+fn failing_over() -> String {
+    format!("{LIMITS}\nfailover: {{stall_timeout: 20s, hedge_after: 20s}}")
+}
+
 #[tokio::test]
 async fn a_segment_that_breaks_is_fetched_again_and_nothing_is_lost_or_repeated() {
     let origin = Origin::start(|request| {
@@ -86,7 +91,7 @@ async fn dying(then: fn() -> Script) -> Origin {
 async fn a_source_whose_playlist_is_gone_is_left_for_the_next_at_a_picture() {
     let first = dying(|| Script::error("404 Not Found")).await;
     let second = list(&["b-0.ts", "b-1.ts"]).await;
-    let head = format!("{LIMITS}\nfailover: {{stall_timeout: 20s, hedge_after: 20s}}");
+    let head = failing_over();
     let sources = [first.url("/live.m3u8"), second.url("/list.m3u8")];
     let gateway = gateway_with(&head, &sources).await;
     let mut viewer = tune(&gateway, STREAM).await;
@@ -97,10 +102,36 @@ async fn a_source_whose_playlist_is_gone_is_left_for_the_next_at_a_picture() {
 }
 
 #[tokio::test]
+async fn a_film_goes_on_at_the_same_time_from_the_same_source_and_from_the_next() {
+    for sources in [1, 2] {
+        let origin = Origin::start(|request| {
+            // All but the playlist is gone once, and the playlist stays.
+            let bytes = || media(&named(request.path()));
+            match request.path() {
+                path if path.ends_with(".m3u8") => Script::m3u(&ended(&[
+                    "a-0.ts", "a-1.ts", "a-2.ts", "a-3.ts", "a-4.ts", "a-5.ts",
+                ])),
+                "/first/a-2.ts" | "/first/a-3.ts" | "/first/a-4.ts" if request.attempt == 1 => {
+                    Script::error("410 Gone")
+                }
+                _ => bytes(),
+            }
+        })
+        .await;
+        let urls = ["/first/list.m3u8", "/second/list.m3u8"].map(|path| origin.url(path));
+        let gateway = gateway_with(&failing_over(), &urls[..sources]).await;
+        let viewer = whole(&gateway, STREAM).await;
+        assert_eq!(stretches(&viewer), [(A, 0, 5)], "{sources}");
+        let packets = picture(A).packets_per_second();
+        assert!(viewer.trace().runs()[0].packets > 5 * packets, "{:?}", viewer.trace().runs());
+    }
+}
+
+#[tokio::test]
 async fn the_next_source_may_be_a_stream_and_the_first_one_too() {
     let first = dying(|| Script::error("404 Not Found")).await;
     let live = Origin::live(picture(B)).await;
-    let head = format!("{LIMITS}\nfailover: {{stall_timeout: 20s, hedge_after: 20s}}");
+    let head = failing_over();
     let gateway = gateway_with(&head, &[first.url("/live.m3u8"), live.url("/stream")]).await;
     let mut viewer = tune(&gateway, STREAM).await;
     viewer.play_until_source(B).await;
@@ -124,7 +155,7 @@ async fn a_session_is_told_to_go_over_and_stays_one_stream() {
     let first =
         dying(|| Script::m3u("#EXTM3U\n#EXT-X-TARGETDURATION:60\n#EXTINF:1,\na-5.ts\n")).await;
     let second = list(&["b-0.ts", "b-1.ts"]).await;
-    let head = format!("{LIMITS}\nfailover: {{stall_timeout: 20s, hedge_after: 20s}}");
+    let head = failing_over();
     let sources = [first.url("/live.m3u8"), second.url("/list.m3u8")];
     let gateway = gateway_with(&head, &sources).await;
     let mut viewer = tune(&gateway, STREAM).await;
