@@ -25,6 +25,7 @@ use crate::delivery::pipe::Carriage;
 use crate::delivery::reading::Extent;
 use crate::delivery::reading::Reading;
 use crate::delivery::reading::Rest;
+use crate::delivery::seal::Behind;
 use crate::delivery::sessions::Opening;
 use crate::delivery::sessions::Session;
 use crate::flow;
@@ -78,9 +79,9 @@ pub type Body = Either<Held, SessionBody>;
 enum Piece {
     /// A stream or a film: a session of its own, whose viewer may be away for an hour.
     Whole,
-    /// One of the many segments of an HLS session: no reason to pause for longer than
+    /// One of the many segments, parts and keys of an HLS session: no reason to pause for longer than
     /// `limits.client_timeout`.
-    Segment(Arc<Viewing>),
+    Segment(Arc<Viewing>, Behind),
 }
 
 impl Piece {
@@ -91,10 +92,17 @@ impl Piece {
     /// What its source is asked in any case.
     fn question(&self, wish: &Wish) -> Question {
         match self {
-            Self::Whole => Question::of(wish),
-            Self::Segment(viewing) => {
-                let question = Question::of_hls(wish, Want::File, &viewing.cookies);
-                Question { viewer: None, ..question }
+            Self::Whole => Question { want: Want::File, ..Question::of(wish) },
+            Self::Segment(viewing, behind) => {
+                let want = if *behind == Behind::Key { Want::Key } else { Want::Segment };
+                let question = Question::of_hls(wish, want, &viewing.cookies);
+                let mut question = Question { viewer: None, ..question };
+                // One that was announced is held back until it is there (8216bis section 6.2.6). A
+                // source that holds it for ever must not do so for longer than it may a reload.
+                if *behind == Behind::Part {
+                    question.patience.response += viewing.patience();
+                }
+                question
             }
         }
     }
@@ -297,7 +305,7 @@ impl Delivery {
         desk: Option<Arc<Desk>>,
         piece: Piece,
     ) -> Session {
-        if let Piece::Segment(viewing) = piece {
+        if let Piece::Segment(viewing, _) = piece {
             return self.part(&viewing, wish);
         }
         let control = Arc::clone(&wish.control);

@@ -40,7 +40,8 @@
 //! `hls::flights` (does anybody else ask for the same) -> `delivery::attempt` -> `upstream::fetch`, over a
 //! connection of `upstream::pool` -> `media::m3u8::Splice` (numbers go on) -> `hls::links`
 //! (`media::m3u8::rewrite`, each URI sealed by `delivery::seal`) -> client. A segment that several want
-//! is an `hls::segments::Segment`; any other one is served as a file is.
+//! is an `hls::segments::Segment`; any other one is served as a file is. A document for the player is
+//! read whole (`hls::documents`), and what stands in it goes through `hls::document`.
 //!
 //! Where one stream is wanted instead, `delivery::attempt` makes an `hls::continuous` of the playlist, which
 //! is a `delivery::line` to its feed as any connection is: `media::m3u8::Follow` says which segment is
@@ -90,8 +91,8 @@
 //! - While a client keeps up its stream owns no buffer and no pipe.
 //! - Every upstream connection holds a slot of its budget for as long as it is in use, and a host
 //!   that counts its connections has no idle one while another is opened.
-//! - No request byte of a client reaches a source, but a service reference, its query, Range and
-//!   the conditional fields. No byte of a source's error reaches a client.
+//! - No request byte of a client reaches a source, but a service reference, its query, Range, the
+//!   conditional fields and the directives of HLS. No byte of a source's error reaches a client.
 //! - A slot that is free has no connection in use any more, and one that is handed to another session
 //!   was never free.
 //! - No byte of one source stands within a packet of another, and no file is gone on with another.

@@ -24,7 +24,7 @@ pub struct Limits {
     pub client_timeout: Duration,
     /// Longest request head in bytes. Default 16KiB, 8KiB to 1MiB.
     pub head_bytes: usize,
-    /// Longest playlist taken from a source in bytes. Default 4MiB, 64KiB to 64MiB.
+    /// Longest playlist or document taken from a source in bytes. Default 4MiB, 64KiB to 64MiB.
     pub playlist_bytes: usize,
 }
 

@@ -29,6 +29,8 @@ use crate::delivery::hls::Reached;
 use crate::media::sniff::Container;
 use crate::media::sniff::SNIFF_MAX;
 use crate::media::sniff::Verdict;
+use crate::media::sniff::begins_as_json;
+use crate::media::sniff::begins_as_text;
 use crate::media::sniff::impostor;
 use crate::media::sniff::sniff;
 use crate::message::ContentRange;
@@ -48,6 +50,9 @@ const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a provider is given to notice that a connection was closed.
 const PROVIDER_LAG: Duration = Duration::from_millis(500);
 
+/// Bytes of a key (8216 section 4.3.2.4: AES with 128 bits).
+const KEY_LEN: usize = 16;
+
 /// A source that answered; its slot is held for as long as its connection is open.
 pub(crate) struct Opened {
     pub(crate) source: usize,
@@ -55,7 +60,7 @@ pub(crate) struct Opened {
     pub(crate) slot: Slot,
     /// What the first bytes are, where they were looked at.
     pub(crate) container: Container,
-    /// The whole body, where a playlist was wanted.
+    /// The whole body, where a playlist or a document was wanted.
     pub(crate) text: Bytes,
     /// What was made of a playlist where a stream was wanted; the answer's own body is over then.
     pub(crate) stream: Option<Box<Continuous>>,
@@ -140,8 +145,14 @@ pub(crate) enum Want {
     Live,
     /// An answer to the client's own ranged or conditional request.
     File,
+    /// As [`Want::File`], for a segment or a part of one, which is never JSON.
+    Segment,
+    /// As [`Want::File`]; a body of sixteen bytes is a key, whatever is in it and its label says.
+    Key,
     /// 200, and a whole HLS playlist.
     Playlist,
+    /// 200, and a whole document of any kind.
+    Document,
     /// 200, and media of any kind.
     Anything,
 }
@@ -368,7 +379,7 @@ impl Delivery {
     }
 
     /// One line for a source that failed before the client saw anything of it.
-    fn note(&self, channel: &Channel, source: &Source, failure: &Failure) {
+    pub(super) fn note(&self, channel: &Channel, source: &Source, failure: &Failure) {
         let outcome = failure.outcome();
         self.metrics.upstream_attempt(&channel.id, source.index, outcome);
         tracing::warn!(
@@ -386,11 +397,14 @@ impl Opened {
     async fn judge(&mut self, question: &Question, protocol: Protocol) -> Result<(), Failure> {
         let patience = question.patience.response;
         let deadline = Instant::now() + patience;
-        if question.want == Want::File {
-            return self.must_be_file(&question.method, deadline).await;
+        if matches!(question.want, Want::File | Want::Segment | Want::Key) {
+            return self.must_be_file(question, deadline).await;
         }
         if self.answer.head.status != StatusCode::OK {
             return Err(status_error(&self.answer.head).into());
+        }
+        if question.want == Want::Document {
+            return Ok(self.read_whole(&question.config, deadline).await?);
         }
         if question.want == Want::Playlist {
             return Ok(self.read_playlist(&question.config, deadline).await?);
@@ -404,16 +418,19 @@ impl Opened {
         if takes_playlist && (is_packed || self.container == Container::Hls) {
             return Ok(self.read_playlist(&question.config, deadline).await?);
         }
-        match question.want {
-            Want::Live => must_be_stream(self.container, protocol)?,
-            Want::File | Want::Playlist | Want::Anything => {}
+        if question.want == Want::Live {
+            must_be_stream(self.container, protocol)?;
         }
         Ok(())
     }
 
     /// Statuses that are an answer to the client's own request pass; the rest is the source's
     /// failure, and so is a page or a playlist where a file belongs, or a body that does not come.
-    async fn must_be_file(&mut self, method: &Method, deadline: Instant) -> Result<(), Failure> {
+    async fn must_be_file(
+        &mut self,
+        question: &Question,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let head = &self.answer.head;
         let from_start = match head.status {
             StatusCode::OK => true,
@@ -425,21 +442,47 @@ impl Opened {
         };
         let media_type = media_type(&head.headers);
         let kind = Kind::from_answer(media_type.as_deref(), false, false);
-        if kind == Some(Kind::Hls) {
-            return Err(upstream::Error::NotMedia("an HLS playlist").into());
-        }
-        if method == Method::HEAD {
+        let is_coded = Coding::of(&head.headers) != Coding::Identity;
+        if question.method == Method::HEAD {
             return Ok(());
         }
         // The head goes out only once the first bytes are there.
-        let Some(first) = self.first_frame(deadline).await? else {
+        let Some(mut first) = self.first_frame(deadline).await? else {
             return Ok(());
         };
-        if let Some(what) = impostor(&first, media_type.as_deref()).filter(|_| from_start) {
+        let is_key = question.want == Want::Key && self.is_key(&mut first, deadline).await?;
+        let wrong = match question.want {
+            _ if is_key => None,
+            // Servers label segments so too; what is a playlist is text, wherever it is cut.
+            _ if kind == Some(Kind::Hls) && (is_coded || begins_as_text(&first)) => {
+                Some("an HLS playlist")
+            }
+            _ if !from_start => None,
+            // What panels say in place of a segment, whatever they label it.
+            Want::Segment if begins_as_json(&first) => Some("a JSON document"),
+            _ => impostor(&first, media_type.as_deref()),
+        };
+        if let Some(what) = wrong {
             return Err(upstream::Error::NotMedia(what).into());
         }
         self.answer.body.put_back(first);
         Ok(())
+    }
+
+    /// Whether the whole body, which begins with `first`, is as long as a key. Reads on into `first`
+    /// until that is clear, one frame beyond a key's length at most.
+    async fn is_key(
+        &mut self,
+        first: &mut Bytes,
+        deadline: Instant,
+    ) -> Result<bool, upstream::Error> {
+        while first.len() <= KEY_LEN {
+            let Some(next) = self.first_frame(deadline).await? else {
+                return Ok(first.len() == KEY_LEN);
+            };
+            *first = [&**first, &*next].concat().into();
+        }
+        Ok(false)
     }
 
     /// The next frame of the body, `None` at its end.
@@ -455,20 +498,29 @@ impl Opened {
         config: &Config,
         deadline: Instant,
     ) -> Result<(), upstream::Error> {
-        const TOO_LONG: &str = "a playlist beyond limits.playlist_bytes";
-        let max = config.limits.playlist_bytes;
-        let coding = Coding::of(&self.answer.head.headers);
-        match coding {
+        match Coding::of(&self.answer.head.headers) {
             // Read to its end only if it begins as one.
             Coding::Identity => self.container = self.look(Want::Playlist, deadline).await?,
-            Coding::Gzip => self.container = Container::Hls,
-            Coding::Other => {
-                let what = "a playlist compressed in a way that was not asked for";
-                return Err(upstream::Error::NotMedia(what));
-            }
+            Coding::Gzip | Coding::Other => self.container = Container::Hls,
         }
         if self.container != Container::Hls {
             return Err(upstream::Error::NotMedia("a body that is no HLS playlist"));
+        }
+        self.read_whole(config, deadline).await
+    }
+
+    /// Reads the whole body, whatever it is, with the same bounds.
+    async fn read_whole(
+        &mut self,
+        config: &Config,
+        deadline: Instant,
+    ) -> Result<(), upstream::Error> {
+        const TOO_LONG: &str = "a text beyond limits.playlist_bytes";
+        let max = config.limits.playlist_bytes;
+        let coding = Coding::of(&self.answer.head.headers);
+        if coding == Coding::Other {
+            let what = "a text compressed in a way that was not asked for";
+            return Err(upstream::Error::NotMedia(what));
         }
         let mut text = BytesMut::new();
         let reading = async {
@@ -486,7 +538,7 @@ impl Opened {
             Coding::Gzip => gzip::unpack(&text, max).map(Bytes::from).map_err(|error| {
                 upstream::Error::NotMedia(match error {
                     gzip::Error::TooLong => TOO_LONG,
-                    gzip::Error::Damaged => "a compressed playlist that is damaged",
+                    gzip::Error::Damaged => "a compressed text that is damaged",
                 })
             })?,
             Coding::Identity | Coding::Other => text.freeze(),

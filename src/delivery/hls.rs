@@ -43,6 +43,8 @@ use crate::message::Cookies;
 use crate::message::Url;
 
 mod continuous;
+mod document;
+mod documents;
 mod flights;
 mod links;
 mod list;
@@ -158,7 +160,10 @@ impl Delivery {
                 let list = self.list(&viewing, &place, &wish).await?;
                 self.answer_list(&viewing, &place, &list, &imported, wish)
             }
-            Behind::Media => self.segment(&viewing, home.at(url), wish).await,
+            Behind::Media | Behind::Part | Behind::Key => {
+                self.segment(&viewing, home.at(url), sealed.behind, wish).await
+            }
+            Behind::Document => self.document(&viewing, home, url, wish).await,
         }
     }
 
@@ -258,33 +263,28 @@ impl Delivery {
         &self,
         viewing: &Viewing,
         place: &Place,
-        list: &List,
+        list: &Arc<List>,
         imported: &Variables,
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
-        let text = viewing.follow(place, list)?;
-        let origin = Origin {
-            channel: &viewing.channel.id,
-            source: u8::try_from(list.place.source)
-                .map_err(|_| Error::Playlist("too many sources"))?,
-            session: viewing.number,
-            url: &list.url,
-            home: viewing.channel.sources.get(list.place.source).and_then(|it| it.urls.first()),
-            imported,
-            path: &wish.path,
-        };
-        let text = origin.rewrite(&self.seal, text.as_bytes(), SystemTime::now())?;
+        let (text, list) = viewing.follow(place, list)?;
+        let origin = Origin::of(viewing, list.place.source, &list.url, &wish.path)?;
+        let text = origin.rewrite(&self.seal, text.as_bytes(), imported, SystemTime::now())?;
         Ok(playlist_answer(text, wish))
     }
 }
 
-/// The place under the limits is held until the client has the text: a long film's is megabytes.
 fn playlist_answer(text: String, wish: Wish) -> Response<Body> {
+    text_answer(Bytes::from(text), PLAYLIST, wish)
+}
+
+/// The place under the limits is held until the client has the text: a long film's is megabytes.
+fn text_answer(text: Bytes, media_type: HeaderValue, wish: Wish) -> Response<Body> {
     wish.control.limit_patience(wish.config.limits.client_timeout);
-    let body = Held::new(Bytes::from(text), Some(wish.place));
+    let body = Held::new(text, Some(wish.place));
     let mut response = Response::new(Either::Left(body));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, PLAYLIST);
+    headers.insert(CONTENT_TYPE, media_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

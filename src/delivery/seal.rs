@@ -31,6 +31,12 @@ pub enum Behind {
     Playlist,
     /// Bytes to pass on.
     Media,
+    /// As [`Behind::Media`], but the source may hold them back until they are there.
+    Part,
+    /// Bytes to pass on, which may be sixteen of any value.
+    Key,
+    /// A document for the player, to be read before it is passed on.
+    Document,
 }
 
 /// What a sealed URL says.

@@ -37,11 +37,7 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return self.vod_head(channel, &wish, piece).await;
         }
-        let question = Question {
-            want: Want::File,
-            fields: vod_request(&wish.headers),
-            ..piece.question(&wish)
-        };
+        let question = Question { fields: vod_request(&wish.headers), ..piece.question(&wish) };
         let opened = self.first_source(channel, &question).await.map_err(missing)?;
         Ok(self.file(channel, wish, opened, piece))
     }
@@ -65,7 +61,7 @@ impl Delivery {
         }
         match &piece {
             Piece::Whole => wish.control.wait_for_ever(),
-            Piece::Segment(_) => wish.control.limit_patience(wish.config.limits.client_timeout),
+            Piece::Segment(..) => wish.control.limit_patience(wish.config.limits.client_timeout),
         }
         let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);
         let original = Original::of(status, &opened.answer.head.headers);
@@ -92,7 +88,6 @@ impl Delivery {
         // Range means nothing in HEAD (RFC 9110 14.2); sources that heed it confuse players.
         fields.remove(RANGE);
         let mut question = Question {
-            want: Want::File,
             method: Method::HEAD,
             fields: fields.clone(),
             // A look at a file takes no stream from anybody.
@@ -133,7 +128,7 @@ fn whole_from_part(opened: &Opened) -> (StatusCode, HeaderMap) {
 }
 
 /// A file that every source says it does not have is the viewer's news, not the gateway's failure.
-fn missing(error: Error) -> Error {
+pub(super) fn missing(error: Error) -> Error {
     let Error::Exhausted(attempts) = &error else {
         return error;
     };

@@ -21,6 +21,7 @@ pub use rewrite::Rewritten;
 pub use rewrite::Role;
 pub use rewrite::Scope;
 pub use rewrite::rewrite;
+pub use secrets::Secrets;
 pub use splice::Splice;
 pub use variables::Variables;
 

@@ -135,10 +135,7 @@ pub fn impostor(bytes: &[u8], media_type: Option<&str>) -> Option<&'static str> 
         return Some("an HTML page");
     }
     // Servers label keys and segments text/html too, so the label alone proves nothing.
-    let start = bytes.get(..64).unwrap_or(bytes);
-    let chunk = start.utf8_chunks().next()?;
-    let cut_at_end = chunk.valid().len() + 3 >= start.len();
-    if !cut_at_end || chunk.valid().chars().any(|c| c.is_control() && !c.is_ascii_whitespace()) {
+    if !begins_as_text(bytes) {
         return None;
     }
     match media_type? {
@@ -146,6 +143,24 @@ pub fn impostor(bytes: &[u8], media_type: Option<&str>) -> Option<&'static str> 
         "application/json" | "application/problem+json" => Some("a JSON document"),
         _ => None,
     }
+}
+
+/// Whether the beginning of a body is that of a text: UTF-8 without controls. Four bytes of a
+/// transport stream may be one, 64 are not.
+#[must_use]
+pub fn begins_as_text(bytes: &[u8]) -> bool {
+    let start = bytes.get(..64).unwrap_or(bytes);
+    let valid = start.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_cut_at_end = valid.len() + 3 >= start.len();
+    is_cut_at_end && !valid.chars().any(|one| one.is_control() && !one.is_ascii_whitespace())
+}
+
+/// Whether the beginning of a body is that of a JSON object or array, as sources send one in place of
+/// a segment.
+#[must_use]
+pub fn begins_as_json(bytes: &[u8]) -> bool {
+    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    matches!(body.first(), Some(b'{' | b'[')) && begins_as_text(bytes)
 }
 
 /// Which transport stream this is, if it is one, wherever in a packet it starts; `None` until that is
@@ -322,6 +337,25 @@ mod tests {
             assert_eq!(impostor(bytes, media_type), expected);
         }
         assert_eq!(sniff(b"\xff\xd8\xff\xe0\0\x10JFIF", false), Verdict::NotMedia("an image"));
+    }
+
+    #[test]
+    fn a_text_is_one_by_its_first_bytes() {
+        let packets = stream(0, 188, 1);
+        let cases: [(&[u8], bool, bool); 9] = [
+            (b"", true, false),
+            (b"#EXTINF:4,\r\na.ts\n", true, false),
+            (b"{\"error\":1}", true, true),
+            (b"\xef\xbb\xbf \n[1]", true, true),
+            ("{\"\u{fc}ber\":1}".as_bytes(), true, true),
+            (b"{\x00\x01\x02", false, false),
+            (b"{\xff\xff\xff\xff", false, false),
+            (b"WEBVTT\n\n00:00.000 --> 00:04.000\n[music]\n", true, false),
+            (&packets, false, false),
+        ];
+        for (bytes, is_text, is_json) in cases {
+            assert_eq!((begins_as_text(bytes), begins_as_json(bytes)), (is_text, is_json));
+        }
     }
 
     #[test]

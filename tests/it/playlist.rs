@@ -15,6 +15,7 @@ mod low_latency;
 mod real;
 mod refusals;
 mod sessions;
+mod steering;
 mod switches;
 mod threats;
 

@@ -30,6 +30,8 @@ pub(super) struct List {
     pub(super) lifetime: Option<Duration>,
     /// Of a media playlist.
     pub(super) target: Option<Duration>,
+    /// A media playlist that only says what is new (8216bis section 6.2.5.1).
+    pub(super) is_delta: bool,
     /// What a multivariant playlist names.
     pub(super) named: Vec<Named>,
 }
@@ -40,11 +42,26 @@ impl List {
         self.target.is_some() && self.lifetime.is_some()
     }
 
+    /// The text, without a byte order mark.
+    ///
+    /// # Errors
+    /// [`m3u8::Error::NotUtf8`].
+    pub(super) fn text(&self) -> Result<&str, m3u8::Error> {
+        let text = std::str::from_utf8(&self.text).map_err(|_| m3u8::Error::NotUtf8)?;
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
+
     pub(super) fn new(text: Bytes, place: Place, answer: Answer) -> Self {
         let Answer { head, url, .. } = answer;
         let set_cookies = head.headers.get_all(SET_COOKIE).iter();
         let set_cookies = set_cookies.map(|line| (SET_COOKIE, line.clone())).collect();
+        Self::of(text, place, url, set_cookies)
+    }
+
+    /// What came from `url` with these cookies.
+    pub(super) fn of(text: Bytes, place: Place, url: Url, set_cookies: HeaderMap) -> Self {
         let (mut lifetime, mut target, mut named) = (None, None, Vec::new());
+        let mut is_delta = false;
         match std::str::from_utf8(&text).map(m3u8::read) {
             Ok(Ok(Playlist::Multivariant(list))) => {
                 lifetime = Some(MULTIVARIANT_LIFETIME);
@@ -67,10 +84,11 @@ impl List {
             Ok(Ok(Playlist::Media(media))) => {
                 target = Some(media.target_duration);
                 lifetime = target.filter(|_| !media.is_ended);
+                is_delta = media.skipped > 0;
             }
             // Says why when it is rewritten.
             _ => {}
         }
-        Self { text, place, url, set_cookies, lifetime, target, named }
+        Self { text, place, url, set_cookies, lifetime, target, is_delta, named }
     }
 }

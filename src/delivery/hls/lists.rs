@@ -302,7 +302,7 @@ fn directives(viewing: &Viewing, place: &Place, wish: &Wish) -> Option<String> {
 }
 
 /// The URL with more in its query.
-fn extended(url: &Url, more: &str) -> Url {
+pub(super) fn extended(url: &Url, more: &str) -> Url {
     let own = url.query().map(|query| format!("{query}&")).unwrap_or_default();
     url.resolve(&format!("?{own}{more}")).unwrap_or_else(|_| url.clone())
 }

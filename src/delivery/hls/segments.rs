@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::RANGE;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response};
 use http_body_util::Either;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Span;
@@ -26,6 +26,7 @@ use crate::delivery::attempt::Question;
 use crate::delivery::cut::Cut;
 use crate::delivery::hls::viewings::Viewing;
 use crate::delivery::pipe::Carriage;
+use crate::delivery::seal::Behind;
 use crate::delivery::vod::answer;
 use crate::delivery::vod::content_length;
 use crate::lifecycle::Tasks;
@@ -106,18 +107,20 @@ impl Segments {
 }
 
 impl Delivery {
-    /// A segment for a session. Where its source fails, the session's next playlist comes from
-    /// elsewhere: nobody else has this very segment.
+    /// A segment, part or key for a session. Where its source fails, the session's next playlist comes
+    /// from elsewhere: nobody else has this very segment.
     pub(super) async fn segment(
         &self,
         viewing: &Arc<Viewing>,
         source: Source,
+        behind: Behind,
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
         let index = source.index;
         let answering = viewing.answering();
         let wish = Wish { place: Box::new((wish.place, answering)), ..wish };
-        let served = self.segment_of(Arc::clone(viewing), source, wish).await;
+        let piece = Piece::Segment(Arc::clone(viewing), behind);
+        let served = self.segment_of(viewing, source, piece, wish).await;
         match &served {
             Err(Error::Exhausted(_)) => viewing.doubt(index),
             Err(Error::Missing(_)) => viewing.segment_missing(index, true),
@@ -130,8 +133,9 @@ impl Delivery {
     /// Shared where others watch the same live channel, else the session's own.
     async fn segment_of(
         &self,
-        viewing: Arc<Viewing>,
+        viewing: &Arc<Viewing>,
         source: Source,
+        piece: Piece,
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
         let source = source.within(viewing.slot());
@@ -141,11 +145,12 @@ impl Delivery {
         if is_plain
             && viewing.is_live()
             && self.hls.viewings.is_shared(&viewing.channel)
-            && let Some(reader) = self.shared(&viewing, &only, fields, &wish).await?
+            && let Some(reader) =
+                self.shared(viewing, &only, Question { fields, ..piece.question(&wish) }).await?
         {
-            return Ok(self.shared_answer(&viewing, reader, wish));
+            return Ok(self.shared_answer(viewing, reader, wish));
         }
-        self.vod(&only, wish, Piece::Segment(viewing)).await
+        self.vod(&only, wish, piece).await
     }
 
     /// A reader of the shared segment; `None` where it cannot be shared.
@@ -153,8 +158,7 @@ impl Delivery {
         &self,
         viewing: &Arc<Viewing>,
         only: &Arc<Channel>,
-        fields: HeaderMap,
-        wish: &Wish,
+        question: Question,
     ) -> Result<Option<Reader>, Error> {
         let Some((source, url)) =
             only.sources.first().and_then(|source| Some((source, source.targets().first()?)))
@@ -165,14 +169,12 @@ impl Delivery {
             channel: Arc::clone(&only.id),
             source: source.index,
             url: url.to_secret_text(),
-            range: fields.get(RANGE).cloned(),
+            range: question.fields.get(RANGE).cloned(),
             cookies: viewing.cookies().field(url),
         };
         let (segment, is_new) = self.hls.segments.segment(&key);
         let reader = Reader::new(&segment);
         if is_new {
-            let piece = Piece::Segment(Arc::clone(viewing));
-            let question = Question { fields, ..piece.question(wish) };
             let (delivery, only) = (self.clone(), Arc::clone(only));
             let patience = viewing.patience();
             self.hls.segments.tasks.spawn(Span::none(), async move {

@@ -145,7 +145,7 @@ impl Viewing {
     }
 
     /// How long it lasts without a request.
-    pub(super) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.state().patience
     }
 
@@ -164,22 +164,24 @@ impl Viewing {
         self.state().renditions.takes_directives(place)
     }
 
-    /// What it is given of `list`, which it knows by `place`.
-    pub(super) fn follow(&self, place: &Place, list: &List) -> Result<String, Error> {
-        let text =
-            std::str::from_utf8(&list.text).map_err(|_| Error::Playlist("it is not UTF-8"))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    /// What it is given of `list`, which it knows by `place`, and the list that this comes of: where
+    /// that one is older than what it has, another.
+    pub(super) fn follow(
+        &self,
+        place: &Place,
+        list: &Arc<List>,
+    ) -> Result<(String, Arc<List>), Error> {
         let mut state = self.state();
         let Some(target) = list.target else {
             state.renditions.offer(&list.named);
-            return Ok(text.to_owned());
+            return Ok((list.text().map_err(links::refused)?.to_owned(), Arc::clone(list)));
         };
         state.is_live = list.is_live();
         let patience = (target * 3).clamp(PATIENCE_MIN, PATIENCE_MAX);
         if std::mem::replace(&mut state.patience, patience) != patience {
             self.paced.notify_one();
         }
-        state.renditions.follow(place, &list.place, text).map_err(links::refused)
+        state.renditions.follow(place, list).map_err(links::refused)
     }
 
     fn key(&self) -> (Arc<str>, Viewer) {

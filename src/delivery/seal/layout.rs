@@ -95,6 +95,9 @@ const fn behind_bits(behind: Behind) -> u8 {
     match behind {
         Behind::Playlist => 0,
         Behind::Media => 1,
+        Behind::Part => 2,
+        Behind::Key => 3,
+        Behind::Document => 4,
     }
 }
 
@@ -102,6 +105,9 @@ const fn behind_of(bits: u8) -> Option<Behind> {
     match bits {
         0 => Some(Behind::Playlist),
         1 => Some(Behind::Media),
+        2 => Some(Behind::Part),
+        3 => Some(Behind::Key),
+        4 => Some(Behind::Document),
         _ => None,
     }
 }
@@ -185,7 +191,7 @@ mod tests {
         };
         assert_eq!(read(&good).unwrap().url, "http://h");
         assert_eq!(read_with(0, 0x31), None, "two schemes");
-        assert_eq!(read_with(0, 0x12), None, "unknown bits");
+        assert_eq!(read_with(0, 0x15), None, "unknown bits");
         assert_eq!(read_with(7, 3), None, "an id beyond the end");
         assert_eq!(read_with(8, 0xff), None, "an id that is no text");
         assert_eq!(read_with(9, 0xff), None, "a URL that is no text");

@@ -36,6 +36,9 @@ fn others() -> Vec<Sealed> {
         Sealed { channel: "ö".repeat(100), ..sample() },
         Sealed { source: 255, ..sample() },
         Sealed { behind: Behind::Playlist, ..sample() },
+        Sealed { behind: Behind::Part, ..sample() },
+        Sealed { behind: Behind::Key, ..sample() },
+        Sealed { behind: Behind::Document, ..sample() },
         Sealed { expires: 1_800_000_001, ..sample() },
         Sealed { variables: variables(&[("a", "b")]), ..sample() },
         Sealed { variables: variables(&[("", ""), ("ab", "")]), ..sample() },
@@ -167,7 +170,7 @@ fn what_is_sealed_but_no_sealed_url_is_refused() {
         |plain: &[u8]| seal().open(&BASE64_URL_SAFE_NO_PAD.encode(ring.seal(plain).unwrap()));
     assert!(open(b"\x11\0\x01\0\0\0\x02\x01chost").is_some());
     assert_eq!(open(b"\x11\0\x01\0\0\0\x02\x01cho\xff"), None, "no UTF-8");
-    assert_eq!(open(b"\x12\0\x01\0\0\0\x02\x01chost"), None, "something else behind it");
+    assert_eq!(open(b"\x15\0\x01\0\0\0\x02\x01chost"), None, "something else behind it");
     assert_eq!(open(b""), None);
 }
 
@@ -200,10 +203,17 @@ fn nothing_secret_is_printed() {
 fn any_sealed() -> impl Strategy<Value = Sealed> {
     let pairs = prop::collection::vec((any::<String>(), any::<String>()), 0..4);
     let url = prop_oneof!["https?://.{0,60}", any::<String>()];
-    (any::<String>(), any::<u8>(), any::<bool>(), any::<u32>(), any::<u32>(), url, pairs).prop_map(
-        |(channel, source, media, session, expires, url, variables)| {
-            let behind = if media { Behind::Media } else { Behind::Playlist };
-            Sealed { channel, source, behind, session, expires, url, variables }
+    let behind = [Behind::Playlist, Behind::Media, Behind::Part, Behind::Key, Behind::Document];
+    let behind = prop::sample::select(behind.to_vec());
+    (any::<String>(), any::<u8>(), behind, any::<u32>(), any::<u32>(), url, pairs).prop_map(
+        |(channel, source, behind, session, expires, url, variables)| Sealed {
+            channel,
+            source,
+            behind,
+            session,
+            expires,
+            url,
+            variables,
         },
     )
 }

@@ -44,8 +44,8 @@ pub enum Role {
     Part,
     /// A decryption key or a licence.
     Key,
-    /// A document for the player: session data, a steering manifest, a list of assets. Most are
-    /// JSON, whose own URIs are not rewritten.
+    /// A document for the player: session data, a steering manifest, a list of assets. It may have
+    /// URIs of its own.
     Data,
     /// Anything else.
     Other,

@@ -3,18 +3,27 @@
 /// Shorter ones stand in everything.
 const LENGTH_MIN: usize = 4;
 
-/// Texts that must not be in the output.
+/// Texts that must not be in the output. Never printed.
 #[derive(Clone)]
-pub(super) struct Secrets<'a>(Vec<&'a str>);
+pub struct Secrets<'a>(Vec<&'a str>);
 
 impl<'a> Secrets<'a> {
-    pub(super) fn new(secrets: &[&'a str]) -> Self {
+    /// Those of at least four bytes: shorter ones stand in everything.
+    #[must_use]
+    pub fn new(secrets: &[&'a str]) -> Self {
         Self(secrets.iter().copied().filter(|secret| secret.len() >= LENGTH_MIN).collect())
+    }
+
+    /// Whether one of them stands in `text`, in any case; of digits alone, as a number of its own.
+    /// Linear in both.
+    #[must_use]
+    pub fn are_in(&self, text: &str) -> bool {
+        self.0.iter().any(|secret| has_secret(text, secret))
     }
 
     /// Whether `text` has a URL or a secret in it.
     pub(super) fn are_told_by(&self, text: &str) -> bool {
-        has_url(text) || self.0.iter().any(|secret| has_secret(text, secret))
+        has_url(text) || self.are_in(text)
     }
 }
 

@@ -34,7 +34,9 @@ const REMEMBERED: usize = 32;
 ///
 /// A source whose media sequence numbers go back has restarted, which is a change as well, unless
 /// it still has a segment of before under the same number and URI: then a cache gave an old list,
-/// whose segments from before the newest list's first are left out.
+/// whose segments from before the newest list's first are left out. Where the end of a list lies
+/// before what the client knows as well ([`Splice::is_older`]), it is better given the newest list
+/// again: to follow that once more changes nothing.
 ///
 /// A client that has seen EXT-X-ENDLIST does not reload. One that asks all the same starts anew:
 /// if the source has changed it gets the list of that unchanged, and everything begins again.
@@ -56,8 +58,9 @@ pub struct Splice {
     offered: Duration,
     offered_next: u64,
     is_ended: bool,
-    /// The source's own first number.
+    /// The source's own first number, and the one after its highest that was shown.
     source_first: u64,
+    source_next: u64,
     remembered: Vec<Remembered>,
 }
 
@@ -110,6 +113,17 @@ impl Splice {
         let text = next.step(playlist_text, &media, source)?;
         *self = next;
         Ok(text)
+    }
+
+    /// Whether the list that `source` has now ends before what the client was given of that source, as
+    /// one from a cache that lags does: then the client is to be given the newest list again. `false`
+    /// for what [`Splice::follow`] takes for a change or a restart, for a list that has other segments
+    /// under the numbers of before, of which nothing can be said, and for what is no media playlist.
+    #[must_use]
+    pub fn is_older(&self, playlist_text: &str, source: u32) -> bool {
+        let Ok(Playlist::Media(media)) = read(playlist_text) else { return false };
+        let is_same = self.source == Some(source) && !self.is_due && !self.has_restarted(&media);
+        is_same && Self::end(&media) < self.source_next && !self.is_contradicted(&media)
     }
 
     /// Whether `_HLS_skip` may be passed on, so that a delta update comes back: `false` for good
@@ -169,10 +183,28 @@ impl Splice {
         !self.remembered.iter().any(is_known)
     }
 
+    /// Whether segments of before stand under their numbers in this list, and all of them are others
+    /// now.
+    fn is_contradicted(&self, media: &Media<'_>) -> bool {
+        let first = media.media_sequence.saturating_add(media.skipped);
+        let mut same = self.remembered.iter().filter_map(|one| {
+            let index = usize::try_from(one.source_number.checked_sub(first)?).ok()?;
+            Some(media.segments.get(index)?.identity() == one.uri)
+        });
+        same.next().is_some_and(|is_same| !is_same && !same.any(|is_same| is_same))
+    }
+
+    /// The number after the last segment of a list, one that is there in part included.
+    fn end(media: &Media<'_>) -> u64 {
+        let first = media.media_sequence.saturating_add(media.skipped);
+        let next = media.segments.last().map_or(first, |last| last.number.saturating_add(1));
+        next.saturating_add(u64::from(media.has_partial_segment))
+    }
+
     /// Chooses where in the new list the client goes on.
     fn change(&mut self, media: &Media<'_>) {
         self.is_shifted = true;
-        self.source_first = 0;
+        (self.source_first, self.source_next) = (0, 0);
         self.remembered.clear();
         let index = if media.is_ended { self.position(media) } else { media.live_edge() };
         let Some(segment) = media.segments.get(index) else {
@@ -217,6 +249,9 @@ impl Splice {
             }
             self.next = self.next.max(number.saturating_add(1));
             self.discontinuity = self.discontinuity.max(discontinuity(segment));
+        }
+        if !segments.is_empty() {
+            self.source_next = self.source_next.max(Self::end(media));
         }
         if let Some(last) = segments.last().filter(|_| media.has_partial_segment) {
             self.next = self.next.max(self.run.number(last.number).saturating_add(2));

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::CHANNEL;
 use super::LIMITS;
+use super::file;
 use super::get;
 use super::hls;
 use super::hls_with;
 use super::links;
 use super::playlist;
 use super::served;
+use crate::support::eventually::Gate;
+use crate::support::eventually::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::gateway::logs;
 use crate::support::origin::Origin;
@@ -50,9 +53,6 @@ fn holding(request: &Recorded) -> Script {
             Script::new().pause(HELD).then_all(Script::m3u(&list(next)))
         }
         (path, None) if path.ends_with(".m3u8") => Script::m3u(&list(103)),
-        (path, _) if path.ends_with(".1.m4s") => {
-            Script::new().pause(Duration::from_millis(1500)).then_all(served(request))
-        }
         _ => served(request),
     }
 }
@@ -108,15 +108,63 @@ async fn a_source_that_holds_a_reload_for_ever_is_given_up() {
     assert!([502, 504].contains(&answer.status()), "{}", answer.status());
 }
 
+/// A source of one list whose target duration is a minute. The part that it announces is there once
+/// `gate` is open, and segments never are.
+async fn announcing(gate: &Gate) -> Origin {
+    let gate = gate.clone();
+    let text = list(103).replace("TARGETDURATION:1\n", "TARGETDURATION:60\n");
+    Origin::start(move |request| match request.path() {
+        "/live.m3u8" => Script::m3u(&text),
+        "/p-103.1.m4s" => Script::new().wait(&gate).then_all(served(request)),
+        _ => Script::silent(),
+    })
+    .await
+}
+
+/// Returns once the announced part has been asked for; how often it was.
+async fn part_is_asked_for(origin: &Origin) -> usize {
+    let times = || origin.seen().iter().filter(|it| it.path() == "/p-103.1.m4s").count();
+    eventually("the part is asked for", || Some(times()).filter(|times| *times > 0)).await
+}
+
 #[tokio::test]
-#[ignore = "a held part is given failover.response_timeout only"]
 async fn a_part_that_was_announced_may_be_waited_for() {
-    let origin = Origin::start(holding).await;
+    let there = Gate::new();
+    let origin = announcing(&there).await;
     let gateway = hls_with(&origin.url("/live.m3u8"), &format!("{LIMITS}\n{HASTY}")).await;
     let parts = links(CHANNEL, &playlist(&gateway, CHANNEL).await);
-    let hinted = &parts[4];
-    get(&gateway, hinted).await;
-    assert_eq!(origin.seen().last().unwrap().path(), "/p-103.1.m4s");
+    let (segment, hinted) = (&parts[0], &parts[4]);
+    let waiting = async {
+        part_is_asked_for(&origin).await;
+        // A segment that is asked for after it is given up before it.
+        assert_eq!(Player::get(gateway.stream, segment).await.status(), 504);
+        there.open();
+    };
+    let (part, ()) = tokio::join!(get(&gateway, hinted), waiting);
+    assert!(part.body.bytes == file("/p-103.1.m4s"));
+}
+
+#[tokio::test]
+async fn a_part_that_is_held_is_asked_for_once_by_all_who_wait() {
+    let there = Gate::new();
+    let origin = announcing(&there).await;
+    let gateway = hls_with(&origin.url("/live.m3u8"), &format!("{LIMITS}\n{HASTY}")).await;
+    let viewers = ["a", "b", "c"];
+    let mut hinted = Vec::new();
+    for viewer in viewers {
+        let list = Player::get_as(gateway.stream, CHANNEL, viewer).await;
+        hinted.push(links(CHANNEL, list.text()).swap_remove(4));
+    }
+    let part = |index: usize| Player::get_as(gateway.stream, &hinted[index], viewers[index]);
+    let waiting = async {
+        part_is_asked_for(&origin).await;
+        there.open();
+    };
+    let (a, b, c, ()) = tokio::join!(part(0), part(1), part(2), waiting);
+    for answer in [a, b, c] {
+        assert!(answer.status() == 200 && answer.body.bytes == file("/p-103.1.m4s"));
+    }
+    assert_eq!(part_is_asked_for(&origin).await, 1);
 }
 
 #[tokio::test]

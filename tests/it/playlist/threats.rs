@@ -9,7 +9,7 @@
 //! | text encodings, line ends | `refusals`: a bad playlist, a byte order mark; `rewrite` itself |
 //! | byte ranges | `links`: a player's range; [`documents`]: ranges; `real`: single files |
 //! | keys and IVs | [`documents`]: keys; `real`: decrypted by FFmpeg |
-//! | delivery directives, held reloads | `low_latency`; `sessions`: directives |
+//! | delivery directives, held reloads and parts | `low_latency`; `sessions`: directives |
 //! | lists that go back | `switches`: other sources; [`reloads`]: two hundred, caches that lag |
 //! | forged and swapped seals | `refusals`: tampered; [`seals`]: swapped, crafted |
 //! | expired and orphaned seals | `refusals`: a link dies with its channel; [`seals`]: the rest |
@@ -19,7 +19,7 @@
 //! | false content types | [`documents`]: decided by the bytes |
 //! | private networks | `refusals`: private networks; [`reach`]: every carrier, name, redirect |
 //! | other schemes | `refusals`: a bad playlist; [`reach`]: every scheme |
-//! | secrets | `links`, `canary`: playlists; [`secrets`]: headers, errors, documents |
+//! | secrets | `links`, `canary`: playlists; `steering`: documents; [`secrets`]: the rest |
 
 use weir::delivery::Seal;
 use weir::delivery::seal::Sealed;

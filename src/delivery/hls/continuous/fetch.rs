@@ -113,7 +113,7 @@ impl Fetch {
                 fields.extend(HeaderValue::try_from(range).ok().map(|range| (RANGE, range)));
             }
             let source = fetch.at(&piece.uri)?;
-            let opened = fetch.open(&source, Want::File, fields).await?;
+            let opened = fetch.open(&source, Want::Segment, fields).await?;
             let (skip, left) = match (opened.answer.head.status, piece.byte_range) {
                 (StatusCode::OK, None) => (0, None),
                 (StatusCode::PARTIAL_CONTENT, Some(range)) => (0, Some(range.length)),
@@ -128,7 +128,7 @@ impl Fetch {
 
     async fn key(&self, cipher: &Cipher) -> Result<Key, Failure> {
         let source = self.at(&cipher.key)?;
-        let mut opened = self.open(&source, Want::File, HeaderMap::new()).await?;
+        let mut opened = self.open(&source, Want::Key, HeaderMap::new()).await?;
         let mut bytes = Vec::new();
         let reading = async {
             while let Some(more) = opened.answer.body.next().await.transpose()? {

@@ -188,6 +188,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Reloads `source` and compares what is shown with what must be.
 fn reload(splice: &mut Splice, client: &mut Client, source: &Source, run: &mut Option<Run>) {
     let list = source.list();
+    assert!(!splice.is_older(&list, u32::try_from(source.name).unwrap()), "{list}");
     let text = splice.follow(&list, u32::try_from(source.name).unwrap()).unwrap();
     let highest = client.known.last_key_value().map(|(number, (_, dsn))| (*number, *dsn));
     let shown = client.see(&text);
@@ -269,7 +270,14 @@ proptest! {
                     let old = run.lists.iter().rev().nth(1);
                     // Without a segment in common it is a restart by all signs.
                     let Some((list, _)) = old.filter(|(_, old)| old.end > run.seen) else { continue };
-                    let text = splice.follow(list, u32::try_from(run.source.0).unwrap()).unwrap();
+                    let source = u32::try_from(run.source.0).unwrap();
+                    assert!(splice.is_older(list, source), "{list}");
+                    // The newest again, which is as if nothing had been; or, where that is gone, what
+                    // is left of the old one.
+                    let newest = run.lists.last().map(|(list, _)| list.as_str());
+                    let again = splice.clone().follow(newest.unwrap(), source).unwrap();
+                    client.see(&again);
+                    let text = splice.follow(list, source).unwrap();
                     client.see(&text);
                 }
                 Step::ReloadAgain => reload(&mut splice, &mut client, &sources[last], &mut run),

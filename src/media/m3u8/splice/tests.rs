@@ -85,6 +85,42 @@ fn a_restart_is_a_change_and_an_old_list_is_not() {
 }
 
 #[test]
+fn a_list_that_ends_before_what_is_known_is_older_and_the_newest_again_changes_nothing() {
+    let mut splice = Splice::new();
+    assert!(!splice.is_older(&live("a", 98, 5), 0), "nothing is known yet");
+    splice.follow(&live("a", 100, 5), 0).unwrap();
+    let older = |splice: &Splice, first, count| splice.is_older(&live("a", first, count), 0);
+    for (first, count) in [(98, 5), (99, 5), (100, 4), (101, 3), (99, 2), (100, 0)] {
+        assert!(older(&splice, first, count), "{first} and {count} more");
+    }
+    for (first, count) in [(98, 7), (100, 5), (101, 4), (101, 5), (105, 1), (200, 5)] {
+        assert!(!older(&splice, first, count), "{first} and {count} more");
+    }
+    assert!(!older(&splice, 0, 5), "a restart");
+    assert!(!splice.is_older(&live("b", 100, 3), 0), "others under the same numbers");
+    assert!(!splice.is_older(&live("a", 98, 5), 1), "another source");
+    assert!(!splice.is_older("#EXTM3U\n#EXT-X-STREAM-INF:\nx\n", 0) && !splice.is_older("", 0));
+    // The first of another source begins anew, and of that too there are old lists.
+    let newest = splice.follow(&live("b", 7, 5), 1).unwrap();
+    assert!(splice.is_older(&live("b", 5, 5), 1) && splice.is_older(&live("b", 7, 4), 1));
+    assert!(splice.is_older(&live("b", 7, 0), 1));
+    for _ in 0..3 {
+        assert_eq!(splice.follow(&live("b", 7, 5), 1), Ok(newest.clone()));
+    }
+    assert!(!splice.is_older(&live("b", 7, 5), 1));
+}
+
+#[test]
+fn a_part_that_was_shown_is_known() {
+    let mut splice = Splice::new();
+    let part = "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
+    splice.follow(&(live("a", 100, 5) + part), 0).unwrap();
+    assert!(splice.is_older(&live("a", 100, 5), 0));
+    assert!(splice.is_older(&(live("a", 99, 5) + part), 0));
+    assert!(!splice.is_older(&live("a", 101, 5), 0), "it is whole now");
+}
+
+#[test]
 fn implicit_vectors_are_written_out() {
     let mut splice = Splice::new();
     splice.follow(&live("a", 0, 3), 0).unwrap();
@@ -265,6 +301,25 @@ proptest! {
                 prop_assert!(!splice.is_shifted || numbers.1 >= before.1, "{}", text);
             }
             before = (!media.is_ended).then_some(numbers);
+        }
+    }
+
+    #[test]
+    fn the_newest_list_in_place_of_an_older_one_gives_what_the_client_has(
+        lists in prop::collection::vec((0..2_u32, prop::collection::vec(0..PIECES.len(), 0..20)), 1..12)
+    ) {
+        let mut splice = Splice::new();
+        let mut newest: Option<(String, String)> = None;
+        for (source, pieces) in lists {
+            let pieces: Vec<_> = pieces.into_iter().map(|index| PIECES[index]).collect();
+            let list = format!("{HEAD}{}", pieces.concat());
+            if let Some((newest, given)) = &newest
+                && splice.is_older(&list, source)
+            {
+                prop_assert_eq!(splice.follow(newest, source), Ok(given.clone()));
+            } else if let Ok(given) = splice.follow(&list, source) {
+                newest = Some((list, given));
+            }
         }
     }
 }

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use weir::delivery::seal::Behind;
+use weir::delivery::seal::Sealed;
 use weir::message::Url;
 
+use super::crafted;
 use super::keyed;
 use super::keyed_with;
 use super::opened;
@@ -17,7 +19,9 @@ use crate::playlist::get;
 use crate::playlist::links;
 use crate::playlist::playlist;
 use crate::playlist::served;
+use crate::support::origin::Chunks;
 use crate::support::origin::Origin;
+use crate::support::origin::Recorded;
 use crate::support::origin::Script;
 use crate::support::player::Player;
 
@@ -192,19 +196,39 @@ async fn keys_are_the_same_bytes_and_what_counts_segments_stands() {
 }
 
 #[tokio::test]
-#[ignore = "a key of printable characters is taken for the page that its label says"]
 async fn a_printable_key_labelled_as_a_page_is_a_key() {
-    let origin = Origin::start(|request| match request.path() {
-        "/list.m3u8" => Script::m3u(
-            "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"key.php\"\n\
-             #EXTINF:4,\na.ts\n",
-        ),
-        _ => Script::whole("200 OK", "text/html; charset=UTF-8", "0123456789abcdef"),
-    })
-    .await;
+    let key = |request: &Recorded| {
+        let fields = [("Content-Type", "text/html; charset=UTF-8")];
+        let chunked = [fields[0], ("Transfer-Encoding", "chunked")];
+        let chunks = Script::head("200 OK", &chunked).chunked(Chunks::Of(3));
+        let page = |body: &str| Script::whole("200 OK", fields[0].1, body);
+        match request.path() {
+            "/list.m3u8" => Script::m3u(
+                "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"key.php\"\n\
+                 #EXTINF:4,\na.ts\n#EXT-X-KEY:METHOD=AES-128,URI=\"chunks\"\n#EXTINF:4,\nb.ts\n\
+                 #EXT-X-KEY:METHOD=AES-128,URI=\"short\"\n#EXTINF:4,\nc.ts\n\
+                 #EXT-X-KEY:METHOD=AES-128,URI=\"long\"\n#EXTINF:4,\nd.ts\n",
+            ),
+            "/chunks" => chunks.body("0123456789abcdef").last_chunk().next_request(),
+            "/short" => page("No such account"),
+            "/long" => page("No such account!!"),
+            _ => page("0123456789abcdef"),
+        }
+    };
+    let origin = Origin::start(key).await;
     let gateway = keyed(&origin.url("/list.m3u8")).await;
-    let key = links(CHANNEL, &playlist(&gateway, CHANNEL).await).remove(0);
-    assert_eq!(get(&gateway, &key).await.text(), "0123456789abcdef");
+    let found = links(CHANNEL, &playlist(&gateway, CHANNEL).await);
+    let keys: Vec<_> = found.iter().filter(|link| link.ends_with(".key")).collect();
+    for key in &keys[..2] {
+        assert_eq!(get(&gateway, key).await.text(), "0123456789abcdef");
+    }
+    for key in &keys[2..] {
+        assert_eq!(Player::get(gateway.stream, key).await.status(), 502, "fifteen or seventeen");
+    }
+    assert_eq!(keys.len(), 4);
+    // A segment of that length and label is none.
+    let segment = Sealed { behind: Behind::Media, ..opened(keys[0]) };
+    assert_eq!(Player::get(gateway.stream, &crafted(&segment)).await.status(), 502);
 }
 
 #[tokio::test]
@@ -264,7 +288,6 @@ async fn a_playlist_is_one_by_its_bytes_whatever_it_is_called() {
 }
 
 #[tokio::test]
-#[ignore = "a segment labelled as a playlist is refused by its label"]
 async fn a_segment_is_one_by_its_bytes_whatever_it_is_called() {
     let labels = [
         "text/html",
