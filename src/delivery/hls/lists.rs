@@ -78,7 +78,10 @@ impl Delivery {
         }
         let mut attempts = Vec::new();
         let slot = viewing.slot();
-        let is_doubtful = viewing.takes_doubt(now.source);
+        // The session has gone over with another of its playlists: sound follows the picture, and the
+        // picture the sound.
+        let (source, is_left) = (viewing.source(), now.source != viewing.source());
+        let is_doubtful = viewing.takes_doubt(now.source) || is_left;
         if !is_doubtful {
             let directives = directives(viewing, place, wish);
             match self.list_at(viewing, &now, &slot, directives, wish).await {
@@ -88,7 +91,7 @@ impl Delivery {
         }
         let began = Instant::now();
         let (others, kin) = viewing.like(place);
-        for other in others.iter().filter(|other| **other != now) {
+        for other in others.iter().filter(|other| !is_left && **other != now) {
             match self.list_at(viewing, other, &slot, None, wish).await {
                 Ok(list) => {
                     tracing::warn!(
@@ -100,7 +103,8 @@ impl Delivery {
                 Err(failure) => attempts.push(Attempt { source: other.source, failure }),
             }
         }
-        let others = others_of(viewing, now.source);
+        let mut others = others_of(viewing, now.source);
+        others.sort_by_key(|other| is_left && other.index != source);
         let like = (place, kin.as_ref());
         if let Some(list) = self
             .list_of_others(viewing, others, like, ("playlist", began, &mut attempts), wish)
@@ -219,6 +223,9 @@ impl Delivery {
     ) {
         let channel = &viewing.channel;
         let from = viewing.source();
+        if from == source.index {
+            return; // Another playlist of the session came before.
+        }
         self.hls.viewings.go_over(viewing, source.index, slot);
         self.metrics.failover(&channel.id, reason, began.elapsed());
         tracing::warn!(

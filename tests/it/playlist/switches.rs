@@ -117,6 +117,54 @@ async fn a_variant_that_dies_moves_within_its_master_and_then_to_the_next_source
 }
 
 #[tokio::test]
+async fn sound_goes_over_with_the_picture_and_stays_where_there_is_none_of_it() {
+    let master = |sound: &str| {
+        format!(
+            "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",LANGUAGE=\"de\",NAME=\"de\"{sound}\n\
+             #EXT-X-STREAM-INF:BANDWIDTH=900000,AUDIO=\"a\"\npicture.m3u8\n"
+        )
+    };
+    let apart = master(",URI=\"sound.m3u8\"");
+    for (other, expected) in [(apart.clone(), "two"), (master(""), "one")] {
+        let source = |text: String, first: usize, requests: usize| {
+            Origin::start(move |request| match request.path() {
+                "/master.m3u8" => Script::m3u(&text),
+                "/picture.m3u8" => lives(request, first, requests),
+                "/sound.m3u8" => lives(request, first, 1000),
+                _ => served(request),
+            })
+        };
+        let (one, two) = (source(apart.clone(), 100, 1).await, source(other, 500, 1000).await);
+        let sources = [one.url("/master.m3u8"), two.url("/master.m3u8")];
+        let gateway = Gateway::start(&format!(
+            "{LIMITS}\nchannels: {{sounds-{expected}: {{sources: {sources:?}, kind: hls}}}}"
+        ))
+        .await;
+        let channel = format!("/hls/sounds-{expected}/playlist.m3u8");
+        let links = uris(&playlist(&gateway, &channel).await);
+        let [sound, picture] = [0, 1].map(|index: usize| follow(&channel, &links[index]));
+        for path in [&picture, &sound, &picture, &sound, &picture, &sound] {
+            let text = playlist(&gateway, path).await;
+            get(&gateway, &follow(path, uris(&text).last().unwrap())).await;
+        }
+        let last = |origin: &Origin, name: &str| {
+            let seen = origin.seen();
+            let of = seen.iter().filter(|asked| asked.path().starts_with(name));
+            of.filter(|asked| asked.path().ends_with(".ts")).count()
+        };
+        assert_eq!((last(&one, "/picture"), last(&two, "/picture")), (1, 2));
+        let sounds = if expected == "two" { (1, 2) } else { (3, 0) };
+        assert_eq!((last(&one, "/sound"), last(&two, "/sound")), sounds, "{expected}");
+        let log = logs();
+        let switched = |line: &&str| {
+            line.contains(&format!("channel=sounds-{expected} "))
+                && line.contains("from another source")
+        };
+        assert_eq!(log.lines().filter(switched).count(), 1, "one failover");
+    }
+}
+
+#[tokio::test]
 async fn a_segment_that_fails_sends_the_next_playlist_elsewhere() {
     let first = Origin::start(|request| match request.path() {
         "/a.m3u8" => lives(request, 100, 1000),
