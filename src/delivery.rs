@@ -168,6 +168,9 @@ pub enum Error {
     /// As many HLS sessions as clients are allowed.
     #[error("all {0} places are taken (limits.clients)")]
     Full(usize),
+    /// As many HLS sessions as one address may have.
+    #[error("this address has all {0} places that it may have (limits.clients_per_ip)")]
+    FullForAddress(usize),
     /// A playlist that cannot be rewritten.
     #[error("the source's playlist cannot be passed on: {0}")]
     Playlist(&'static str),

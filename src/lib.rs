@@ -40,7 +40,7 @@
 //! `hls::flights` (does anybody else ask for the same) -> `delivery::attempt` -> `upstream::fetch`, over a
 //! connection of `upstream::pool` -> `media::m3u8::Splice` (numbers go on) -> `hls::links`
 //! (`media::m3u8::rewrite`, each URI sealed by `delivery::seal`) -> client. A segment that several want
-//! is an `hls::segments::Segment`; any other one is served as a file is. A document for the player is
+//! is an `hls::segments::segment::Segment`; any other one is served as a file is. A document for the player is
 //! read whole (`hls::documents`), and what stands in it goes through `hls::document`.
 //!
 //! Where one stream is wanted instead, `delivery::attempt` makes an `hls::continuous` of the playlist, which

@@ -17,7 +17,7 @@ pub mod resolve;
 pub mod tls;
 
 pub use body::UpstreamBody;
-pub use fetch::{Answer, Ask, Fetcher, Keep};
+pub use fetch::{Answer, Ask, Fetcher, Keep, SetCookies};
 pub use pool::{Pool, PoolLimits};
 
 /// Why a source could not be reached or read. Which source: the caller's log line says. No variant

@@ -15,8 +15,8 @@ const SEAL_KEY_MIN: usize = 32;
 /// What HLS channels share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hls {
-    /// Connections to sources that are kept for the next playlist or segment, used and unused. Default 100, 1 to
-    /// 10000.
+    /// Connections to sources that are kept for the next playlist or segment, used and unused; a tenth of them is for
+    /// playlists. Default 100, 1 to 10000.
     pub connections: usize,
     /// Unused ones among them. Default 20, 0 to 10000.
     pub idle_connections: usize,

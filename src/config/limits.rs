@@ -16,7 +16,7 @@ use super::walk::Walk;
 pub struct Limits {
     /// Clients served at once; over it 503. Default 4000, 1 to 1000000.
     pub clients: usize,
-    /// Clients served at once to one address. Default 64, 1 to 1000000.
+    /// Clients served at once to one address, and HLS sessions of it. Default 64, 1 to 1000000.
     pub clients_per_ip: usize,
     /// Requests a second from one address; over it 429. Default 50, 1 to 1000000.
     pub requests_per_second: u32,

@@ -108,7 +108,7 @@ impl Question {
     /// What an HLS source is asked: over a connection that others use too, with these cookies.
     pub(crate) fn of_hls(wish: &Wish, want: Want, cookies: &Arc<Mutex<Cookies>>) -> Self {
         let cookies = Some(Arc::clone(cookies));
-        Self { want, form: Form::Own, keep: Keep::Pooled, cookies, ..Self::of(wish) }
+        Self { want, form: Form::Own, keep: want.keep(), cookies, ..Self::of(wish) }
     }
 }
 
@@ -155,6 +155,16 @@ pub(crate) enum Want {
     Document,
     /// 200, and media of any kind.
     Anything,
+}
+
+impl Want {
+    /// How the connection of an HLS source is used for it.
+    pub(crate) fn keep(self) -> Keep {
+        match self {
+            Self::Playlist | Self::Document | Self::Key => Keep::Ahead,
+            Self::Live | Self::File | Self::Segment | Self::Anything => Keep::Pooled,
+        }
+    }
 }
 
 impl Delivery {

@@ -32,7 +32,8 @@ use crate::delivery::hls::list::List;
 use crate::delivery::hls::lists::ListKey;
 use crate::delivery::hls::lists::Listed;
 use crate::delivery::hls::renditions::Place;
-use crate::delivery::hls::segments::Segments;
+use crate::delivery::hls::same::Same;
+use crate::delivery::hls::segments::Kept;
 use crate::delivery::hls::viewings::Viewings;
 use crate::delivery::seal::Behind;
 use crate::delivery::seal::Sealed;
@@ -50,6 +51,7 @@ mod links;
 mod list;
 mod lists;
 mod renditions;
+mod same;
 mod segments;
 mod viewings;
 
@@ -66,9 +68,11 @@ pub(crate) struct Hls {
     viewings: Viewings,
     /// Playlists, by source and request.
     lists: Flights<ListKey, Listed>,
-    segments: Segments,
-    /// The beginnings of channels that nobody watches yet, by id.
-    firsts: Flights<Arc<str>, Result<First, Error>>,
+    segments: Kept,
+    /// The beginnings of channels that nobody watches yet.
+    firsts: Flights<Same, Result<First, Error>>,
+    /// Where segments that are shared are fetched.
+    tasks: Tasks,
 }
 
 /// The first playlist of a channel that nobody watched.
@@ -88,6 +92,10 @@ impl Answer for Result<First, Error> {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn is(&self, _other: &Self) -> bool {
+        false
+    }
 }
 
 impl Hls {
@@ -97,8 +105,9 @@ impl Hls {
         Self {
             viewings: Viewings::new(tasks.clone()),
             lists: Flights::new(shared_bytes),
-            segments: Segments::new(tasks, shared_bytes),
+            segments: Kept::new(tasks.clone(), shared_bytes as u64),
             firsts: Flights::new(1),
+            tasks,
         }
     }
 }
@@ -180,24 +189,44 @@ impl Delivery {
         channel: &Arc<Channel>,
         wish: &Wish,
     ) -> Result<(Arc<Viewing>, Arc<List>), Error> {
+        self.has_place(wish)?;
         let viewings = &self.hls.viewings;
-        if viewings.count() >= wish.config.limits.clients {
-            return Err(Error::Full(wish.config.limits.clients));
-        }
         let number = viewings.number();
-        if let Some((source, slot)) = viewings.in_use(channel) {
+        let watched = |viewings: &Viewings| viewings.in_use(channel);
+        let joins = async |(source, slot)| {
             let viewing = self.begin(number, channel, (source, slot), wish);
             let list = self.list(&viewing, &Place::own(source), wish).await?;
-            return Ok((viewing, list));
+            Ok((viewing, list))
+        };
+        if let Some(found) = watched(viewings) {
+            return joins(found).await;
         }
-        let key = Arc::clone(&channel.id);
-        let first = self.hls.firsts.answer(key, number, || self.first(channel, wish)).await?;
-        let viewing = self.begin(number, channel, (first.source, first.slot), wish);
-        viewing.cookies().clone_from(&first.cookies);
+        let key = Same(Arc::clone(channel));
+        let first = tokio::select! {
+            biased;
+            first = self.hls.firsts.answer(key, number, || self.first(channel, wish)) => first?,
+            // Somebody has come back to it, with the slot that this may be waiting for.
+            found = viewings.until(watched) => return joins(found).await,
+        };
         if let Some(key) = ListKey::own(channel, first.source) {
             self.hls.lists.note(key, number, Ok(Arc::clone(&first.list)));
         }
+        let viewing = self.begin(number, channel, (first.source, first.slot), wish);
+        viewing.cookies().clone_from(&first.cookies);
         Ok((viewing, first.list))
+    }
+
+    /// Whether there may be another session, and another one of this client's address: a session costs
+    /// memory even while its player asks for nothing.
+    fn has_place(&self, wish: &Wish) -> Result<(), Error> {
+        let (limits, viewings) = (&wish.config.limits, &self.hls.viewings);
+        if viewings.count() >= limits.clients {
+            return Err(Error::Full(limits.clients));
+        }
+        if viewings.count_of(wish.client) >= limits.clients_per_ip {
+            return Err(Error::FullForAddress(limits.clients_per_ip));
+        }
+        Ok(())
     }
 
     async fn first(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<First, Error> {
@@ -210,7 +239,8 @@ impl Delivery {
         Ok(First { source, slot: Arc::new(slot), list, cookies })
     }
 
-    /// A session that ended while its player paused, or that another weir has begun.
+    /// A session that ended while its player paused, or that another weir has begun. Several requests
+    /// of the player may be here at the same time: one of them gets a slot, for all.
     async fn come_back(
         &self,
         number: u32,
@@ -218,18 +248,29 @@ impl Delivery {
         source: &Source,
         wish: &Wish,
     ) -> Result<Arc<Viewing>, Error> {
-        let slot = match self.hls.viewings.shared_slot(channel, source.index) {
-            Some(slot) => slot,
-            // What the player of a session that was left still asks for takes nothing from anybody.
-            None => {
-                let freed = timeout(wish.config.failover.slot_wait, source.slot()).await;
-                Arc::new(freed.map_err(|_| {
-                    let failure = Arc::new(Failure::NoSlot(source.connections_max()));
-                    Error::Exhausted(vec![Attempt { source: source.index, failure }])
-                })?)
+        self.has_place(wish)?;
+        let viewings = &self.hls.viewings;
+        let found = viewings.until(|viewings| {
+            let viewing = || viewings.numbered(number, channel).map(Either::Left);
+            let shared = || viewings.shared_slot(channel, source.index).map(Either::Right);
+            viewing().or_else(shared)
+        });
+        // What the player of a session that was left still asks for takes nothing from anybody.
+        let slot = async {
+            tokio::select! {
+                biased;
+                found = found => found,
+                slot = source.slot() => Either::Right(Arc::new(slot)),
             }
         };
-        Ok(self.begin(number, channel, (source.index, slot), wish))
+        match timeout(wish.config.failover.slot_wait, slot).await {
+            Ok(Either::Left(viewing)) => Ok(viewing),
+            Ok(Either::Right(slot)) => Ok(self.begin(number, channel, (source.index, slot), wish)),
+            Err(_) => {
+                let failure = Arc::new(Failure::NoSlot(source.connections_max()));
+                Err(Error::Exhausted(vec![Attempt { source: source.index, failure }]))
+            }
+        }
     }
 
     fn begin(

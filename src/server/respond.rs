@@ -126,7 +126,7 @@ impl Problem {
                 Outlook::Silent => StatusCode::GATEWAY_TIMEOUT,
                 Outlook::Broken => StatusCode::BAD_GATEWAY,
             },
-            Cause::Full(_) => {
+            Cause::Full(_) | Cause::FullForAddress(_) => {
                 retry_after = Some(RETRY_SECONDS);
                 StatusCode::SERVICE_UNAVAILABLE
             }

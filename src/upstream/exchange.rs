@@ -88,6 +88,10 @@ pub(crate) async fn send(
 }
 
 impl Answered {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
     /// The head, and the body with the connection and its place in the pool.
     pub(crate) fn into_parts(
         self,

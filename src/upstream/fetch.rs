@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, COOKIE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, response};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, COOKIE, HOST};
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, response};
 use http_body_util::Empty;
 use tokio::time::{Instant, timeout_at};
 
@@ -22,10 +23,12 @@ use crate::upstream::connect::Transport;
 use crate::upstream::connect::connect;
 use crate::upstream::connect::set_options;
 use crate::upstream::egress::Trust;
+use crate::upstream::exchange::Unanswered;
 use crate::upstream::exchange::send;
 use crate::upstream::pool::Key;
 use crate::upstream::pool::Loan;
 use crate::upstream::pool::Pool;
+use crate::upstream::pool::Use;
 use crate::upstream::redirect::Trail;
 use crate::upstream::redirect::may_carry_credentials;
 use crate::upstream::resolve::Resolver;
@@ -73,6 +76,9 @@ pub enum Keep {
     /// A kept one will do, and each is kept for another request if it can be. Without a pool, as
     /// [`Keep::Fresh`].
     Pooled,
+    /// As [`Keep::Pooled`], before those where there are more requests than places: for what is
+    /// short and waited for.
+    Ahead,
 }
 
 /// A source's answer: the head, and the body still to be read from its connection.
@@ -83,7 +89,13 @@ pub struct Answer {
     pub body: UpstreamBody,
     /// Where the answer came from, redirects followed.
     pub url: Url,
+    /// The cookies that were set on the way there and by the answer, and by whom; for those who are
+    /// given the answer without having asked.
+    pub set_cookies: SetCookies,
 }
+
+/// `Set-Cookie` fields and where they came from. At most eleven heads' worth.
+pub type SetCookies = Vec<(Url, HeaderMap)>;
 
 /// Opens sources. One for the program; holds no connection but those in its pool.
 #[derive(Clone)]
@@ -131,18 +143,24 @@ impl Fetcher {
     async fn follow(&self, ask: &Ask) -> Result<Answer, Error> {
         let mut trail = Trail::new(ask.url.clone());
         let mut url = ask.url.clone();
+        let mut set_cookies = SetCookies::new();
         loop {
             let started = Instant::now();
             let (head, body) = self.exchange(ask, &url).await?;
             self.metrics.upstream_response(started.elapsed());
-            if let Some(cookies) = &ask.cookies {
+            if let Some(cookies) = &ask.cookies
+                && head.headers.contains_key(SET_COOKIE)
+            {
                 let mut cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner);
                 cookies.store(&url, &head.headers);
+                let lines = head.headers.get_all(SET_COOKIE).iter();
+                let lines = lines.map(|line| (SET_COOKIE, line.clone())).collect();
+                set_cookies.push((url.clone(), lines));
             }
             let next =
                 trail.follow(head.status.as_u16(), &head.headers).map_err(Error::Redirect)?;
             let Some(next) = next else {
-                return Ok(Answer { head, body, url });
+                return Ok(Answer { head, body, url, set_cookies });
             };
             // Its connection is good for the next hop if all of the body has come with the head.
             drop(body);
@@ -161,20 +179,27 @@ impl Fetcher {
             let request = request(ask, url, self.pool_for(ask).is_some())?;
             let Connected { loan, transport, is_reused } =
                 self.connection(ask, url, must_be_fresh).await?;
-            let unanswered = match send(request, transport, ask.response_timeout).await {
-                Ok(answered) => return Ok(answered.into_parts(loan, url)),
-                Err(unanswered) => unanswered,
+            // The source may have closed it at the moment that the request went out, and what changes
+            // nothing may be asked twice (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). It may have
+            // said so with a 408, which is no answer to this request (RFC 9110 section 15.5.9).
+            let may_repeat = is_reused && matches!(ask.method, Method::GET | Method::HEAD);
+            let answered = send(request, transport, ask.response_timeout).await;
+            let is_answer = match &answered {
+                Ok(answered) => answered.status() != StatusCode::REQUEST_TIMEOUT,
+                Err(Unanswered { error: Error::Closed, heard }) => *heard,
+                Err(_) => true,
             };
-            if is_reused && let Some(pool) = &self.pool {
+            if is_reused
+                && (answered.is_err() || !is_answer)
+                && let Some(pool) = &self.pool
+            {
                 pool.forget(&key(ask, url));
             }
-            // The source may have closed it at the moment that the request went out, and what changes
-            // nothing may be asked twice (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
-            let closed = matches!(unanswered.error, Error::Closed) && !unanswered.heard;
-            if !(is_reused && closed && matches!(ask.method, Method::GET | Method::HEAD)) {
-                return Err(unanswered.error);
+            match answered {
+                _ if may_repeat && !is_answer => must_be_fresh = true,
+                Ok(answered) => return Ok(answered.into_parts(loan, url)),
+                Err(unanswered) => return Err(unanswered.error),
             }
-            must_be_fresh = true;
         }
     }
 
@@ -189,7 +214,8 @@ impl Fetcher {
         let mut loan = None;
         if let Some(pool) = self.pool_for(ask) {
             let key = key(ask, url);
-            let claimed = timeout_at(deadline, pool.claim(&key, must_be_fresh)).await;
+            let what = if ask.keep == Keep::Ahead { Use::Short } else { Use::Long };
+            let claimed = timeout_at(deadline, pool.claim(&key, what, must_be_fresh)).await;
             let (kept, place) = claimed.map_err(|_| Error::NoPlace(ask.connect_timeout))?;
             loan = Some(place);
             if let Some(transport) = kept {
@@ -206,7 +232,7 @@ impl Fetcher {
 
     /// The pool, where `ask` is for it.
     fn pool_for(&self, ask: &Ask) -> Option<&Pool> {
-        self.pool.as_ref().filter(|_| ask.keep == Keep::Pooled)
+        self.pool.as_ref().filter(|_| ask.keep != Keep::Fresh)
     }
 
     async fn open(&self, ask: &Ask, url: &Url) -> Result<Transport, Error> {

@@ -25,6 +25,7 @@ mod tests;
 
 pub(crate) use rest::Resting;
 pub use shelf::PoolLimits;
+pub(crate) use shelf::Use;
 
 /// What a kept connection is good for. Its address was checked when it was connected, so it serves
 /// only who would have made the same check.
@@ -60,8 +61,9 @@ pub struct Pool(Arc<Shared>);
 struct Shared {
     /// Held for a few comparisons, never while something is closed or waited for.
     shelf: Mutex<Shelf<Key, Resting>>,
-    /// Somebody who is queued may find a place.
-    freed: Notify,
+    /// Somebody who is queued for a short or for a long use may find a place.
+    freed_short: Notify,
+    freed_long: Notify,
     /// The first idle connection is there: it will expire.
     stocked: Notify,
     idle: Value,
@@ -74,7 +76,8 @@ impl Pool {
     pub fn new(limits: PoolLimits, metrics: &Metrics) -> Self {
         Self(Arc::new(Shared {
             shelf: Mutex::new(Shelf::new(limits)),
-            freed: Notify::new(),
+            freed_short: Notify::new(),
+            freed_long: Notify::new(),
             stocked: Notify::new(),
             idle: metrics.pool_idle(),
             reused: metrics.pool_reused(),
@@ -105,18 +108,24 @@ impl Pool {
     }
 
     /// An idle connection for `key`, unless a new one `must_be_fresh`; else a place to open one,
-    /// waited for in turn where there is none. The caller sets the deadline. Cancel safe.
-    pub(crate) async fn claim(&self, key: &Key, must_be_fresh: bool) -> (Option<Transport>, Loan) {
+    /// waited for in turn where there is none for such a use. The caller sets the deadline. Cancel
+    /// safe.
+    pub(crate) async fn claim(
+        &self,
+        key: &Key,
+        what: Use,
+        must_be_fresh: bool,
+    ) -> (Option<Transport>, Loan) {
         let wanted = (!must_be_fresh).then_some(key);
         let mut turn = None;
         loop {
             let now = Instant::now();
-            let (expired, claim) =
-                self.with(|shelf| (shelf.expire(now), shelf.claim(wanted, turn.is_some(), now)));
+            let (expired, claim) = self
+                .with(|shelf| (shelf.expire(now), shelf.claim(wanted, what, turn.is_some(), now)));
             drop(expired);
             match claim {
                 Claim::Reuse(resting) => {
-                    let loan = self.loan(key);
+                    let loan = self.loan(key, what);
                     if let Some(transport) = revived(resting) {
                         self.0.reused.add(1);
                         return (Some(transport), loan);
@@ -124,11 +133,15 @@ impl Pool {
                 }
                 Claim::Open { close } => {
                     drop(close);
-                    return (None, self.loan(key));
+                    return (None, self.loan(key, what));
                 }
                 Claim::Wait => {
-                    turn.get_or_insert_with(|| Turn(self));
-                    self.0.freed.notified().await;
+                    if turn.is_some() {
+                        // It was told of a place that is another one's by now.
+                        self.pass_on();
+                    }
+                    turn.get_or_insert_with(|| Turn(self, what));
+                    self.freed(what).notified().await;
                 }
             }
         }
@@ -151,8 +164,15 @@ impl Pool {
         due
     }
 
-    fn loan(&self, key: &Key) -> Loan {
-        Loan { pool: self.clone(), key: Some(key.clone()) }
+    fn loan(&self, key: &Key, what: Use) -> Loan {
+        Loan { pool: self.clone(), key: Some(key.clone()), what }
+    }
+
+    fn freed(&self, what: Use) -> &Notify {
+        match what {
+            Use::Short => &self.0.freed_short,
+            Use::Long => &self.0.freed_long,
+        }
     }
 
     /// Changes the accounts, and with them the gauge; whoever is queued looks whether there is a
@@ -169,18 +189,18 @@ impl Pool {
 
     /// A place has come free, or an idle connection that would make room. Who is queued passes it on.
     fn pass_on(&self) {
-        if self.with(|shelf| shelf.has_queue()) {
-            self.0.freed.notify_one();
+        if let Some(what) = self.with(|shelf| shelf.turn()) {
+            self.freed(what).notify_one();
         }
     }
 }
 
 /// A place in the queue of those who wait to open a connection.
-struct Turn<'a>(&'a Pool);
+struct Turn<'a>(&'a Pool, Use);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.with(Shelf::leave_queue);
+        self.0.with(|shelf| shelf.leave_queue(self.1));
         self.0.pass_on();
     }
 }
@@ -192,6 +212,7 @@ pub(crate) struct Loan {
     pool: Pool,
     /// `None` once the connection is back.
     key: Option<Key>,
+    what: Use,
 }
 
 impl Loan {
@@ -203,9 +224,9 @@ impl Loan {
             return drop(resting);
         }
         let Some(key) = self.key.take() else { return };
-        let pool = &self.pool;
+        let (pool, what) = (&self.pool, self.what);
         let (surplus, is_first) = pool.with(|shelf| {
-            let surplus = shelf.put(key, resting, Instant::now());
+            let surplus = shelf.put(key, resting, what, Instant::now());
             (surplus, shelf.idle() == 1)
         });
         drop(surplus);
@@ -219,7 +240,7 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         if self.key.is_some() {
-            self.pool.with(Shelf::closed);
+            self.pool.with(|shelf| shelf.closed(self.what));
             self.pool.pass_on();
         }
     }

@@ -8,6 +8,7 @@ use crate::support::player::Answer;
 use crate::support::player::Player;
 use crate::support::vod::LAST_MODIFIED;
 
+mod budgets;
 mod continuous;
 mod keys;
 mod links;
@@ -15,6 +16,7 @@ mod low_latency;
 mod real;
 mod refusals;
 mod sessions;
+mod sharing;
 mod steering;
 mod switches;
 mod threats;

@@ -32,7 +32,6 @@ use crate::media::sniff::Container;
 use crate::media::ts::join::Chain;
 use crate::message::Url;
 use crate::upstream;
-use crate::upstream::Keep;
 use fetch::Arrived;
 use fetch::Fetch;
 use fetch::Key;
@@ -177,8 +176,7 @@ impl Delivery {
     ) -> Result<Opened, Failure> {
         let Opened { mut answer, slot, text, .. } = opened;
         answer.body.close();
-        let question =
-            Question { form: Form::Own, keep: Keep::Pooled, viewer: None, ..question.clone() };
+        let question = Question { form: Form::Own, viewer: None, ..question.clone() };
         let (patience, slot) = (question.patience, Arc::new(slot));
         let share = Slot::share(&slot);
         let fetch = Fetch {

@@ -23,6 +23,9 @@ pub(super) trait Answer: Clone {
 
     /// Its memory in bytes.
     fn bytes(&self) -> usize;
+
+    /// Whether the other one is this very answer.
+    fn is(&self, other: &Self) -> bool;
 }
 
 /// Answers by what was asked.
@@ -40,7 +43,7 @@ struct Flight<T> {
 }
 
 impl<K: Clone + Hash + Eq, T: Answer> Flights<K, T> {
-    /// None yet. Answers of more than `bytes_max` together are not kept.
+    /// None yet. Answers of more than `bytes_max` together are not kept, the oldest go first.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { flights: Mutex::default(), bytes_max }
     }
@@ -52,13 +55,21 @@ impl<K: Clone + Hash + Eq, T: Answer> Flights<K, T> {
         F: Future<Output = T>,
     {
         let cell = self.board(key.clone(), session);
-        let answer = cell.get_or_init(ask).await.clone();
-        if answer.lifetime().is_none() {
+        let mut is_asked = false;
+        let asking = || {
+            is_asked = true;
+            ask()
+        };
+        let answer = cell.get_or_init(asking).await.clone();
+        let is_too_large = answer.bytes() > self.bytes_max;
+        if answer.lifetime().is_none() || is_too_large {
             // It may hold more than memory.
             let mut flights = self.lock();
             if flights.get(&key).is_some_and(|flight| Arc::ptr_eq(&flight.answer, &cell)) {
                 flights.remove(&key);
             }
+        } else if is_asked {
+            self.make_room();
         }
         answer
     }
@@ -67,13 +78,35 @@ impl<K: Clone + Hash + Eq, T: Answer> Flights<K, T> {
     pub(super) fn note(&self, key: K, session: u32, answer: T) {
         let now = Instant::now();
         let mut flights = self.lock();
-        match flights.get_mut(&key).filter(|flight| flight.is_fresh(now)) {
-            Some(flight) => _ = flight.given.insert(session),
-            None => {
-                let answer = Arc::new(OnceCell::new_with(Some(answer)));
-                let given = HashSet::from([session]);
-                flights.insert(key, Flight { began: now, answer, given });
+        if self.bytes_max == 0 {
+            return;
+        }
+        if let Some(flight) = flights.get_mut(&key).filter(|flight| flight.is_fresh(now)) {
+            match flight.answer.get() {
+                Some(known) if known.is(&answer) => _ = flight.given.insert(session),
+                // An older one.
+                Some(_) => {
+                    let answer = Arc::new(OnceCell::new_with(Some(answer)));
+                    *flight = Flight { began: now, answer, given: HashSet::from([session]) };
+                }
+                // A newer one is being asked for.
+                None => {}
             }
+            return;
+        }
+        let answer = Arc::new(OnceCell::new_with(Some(answer)));
+        flights.insert(key, Flight { began: now, answer, given: HashSet::from([session]) });
+        drop(flights);
+        self.make_room();
+    }
+
+    /// Removes the oldest answers until the others fit: how long one is is known when it has come.
+    fn make_room(&self) {
+        let mut flights = self.lock();
+        let mut bytes: usize = flights.values().map(Flight::bytes).sum();
+        while bytes > self.bytes_max || flights.len() > ANSWERS_MAX {
+            let Some(oldest) = oldest(&flights) else { return };
+            bytes -= flights.remove(&oldest).map_or(0, |flight| flight.bytes());
         }
     }
 
@@ -91,14 +124,24 @@ impl<K: Clone + Hash + Eq, T: Answer> Flights<K, T> {
             return Arc::clone(&flight.answer);
         }
         flights.retain(|_, flight| flight.is_fresh(now));
-        let bytes: usize = flights.values().map(Flight::bytes).sum();
+        if flights.len() >= ANSWERS_MAX
+            && let Some(oldest) = oldest(&flights)
+        {
+            flights.remove(&oldest);
+        }
         let answer = Arc::new(OnceCell::new());
-        if bytes < self.bytes_max && flights.len() < ANSWERS_MAX {
+        if self.bytes_max > 0 && flights.len() < ANSWERS_MAX {
             let given = HashSet::from([session]);
             flights.insert(key, Flight { began: now, answer: Arc::clone(&answer), given });
         }
         answer
     }
+}
+
+/// The answer that was asked for first.
+fn oldest<K: Clone, T: Answer>(flights: &HashMap<K, Flight<T>>) -> Option<K> {
+    let there = flights.iter().filter(|(_, flight)| flight.answer.initialized());
+    there.min_by_key(|(_, flight)| flight.began).map(|(key, _)| key.clone())
 }
 
 impl<T: Answer> Flight<T> {
@@ -135,6 +178,10 @@ mod tests {
 
         fn bytes(&self) -> usize {
             100
+        }
+
+        fn is(&self, other: &Self) -> bool {
+            self == other
         }
     }
 
@@ -190,11 +237,39 @@ mod tests {
         assert_eq!(source.get("a", 2).await, Said(14), "the first has failed");
         for key in ["b", "c", "d"] {
             source.get(key, 1).await;
+            advance(Duration::from_millis(1)).await;
         }
         let before = source.asked.load(Ordering::Relaxed);
         source.get("c", 2).await;
-        assert_eq!(source.asked.load(Ordering::Relaxed), before, "kept");
         source.get("d", 2).await;
-        assert_eq!(source.asked.load(Ordering::Relaxed), before + 1, "there was no room");
+        assert_eq!(source.asked.load(Ordering::Relaxed), before, "kept");
+        source.get("b", 2).await;
+        assert_eq!(source.asked.load(Ordering::Relaxed), before + 1, "it made room");
+        assert_eq!(Source::new(0).get("a", 1).await, Said(1), "each asks for itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_for_at_the_same_time_is_bounded_when_it_has_come() {
+        let source = Source::new(250);
+        tokio::join!(source.get("a", 1), source.get("b", 1), source.get("c", 1));
+        let kept = || source.flights.lock().values().map(Flight::bytes).sum::<usize>();
+        assert_eq!(kept(), 200);
+        let small = Source::new(50);
+        small.get("a", 1).await;
+        assert_eq!(small.flights.lock().len(), 0, "too large by itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_noted_is_newer_than_what_is_there() {
+        let source = Source::new(1000);
+        source.get("a", 1).await;
+        source.flights.note("a", 2, Said(7));
+        assert_eq!(source.get("a", 1).await, Said(7));
+        source.flights.note("a", 6, Said(7));
+        assert_eq!(source.get("a", 3).await, Said(7));
+        let noted = async { source.flights.note("a", 5, Said(8)) };
+        let (asked, ()) = tokio::join!(source.get("a", 2), noted);
+        assert_eq!(asked, Said(2), "who waits is given what it waits for");
+        assert_eq!(source.get("a", 4).await, Said(2));
     }
 }

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::SET_COOKIE;
 
 use crate::delivery::hls::renditions::Kin;
 use crate::delivery::hls::renditions::NAMED_MAX;
@@ -14,9 +12,14 @@ use crate::media::m3u8;
 use crate::media::m3u8::Playlist;
 use crate::message::Url;
 use crate::upstream::Answer;
+use crate::upstream::SetCookies;
 
 /// How long others may be given a multivariant playlist that somebody has just fetched.
 const MULTIVARIANT_LIFETIME: Duration = Duration::from_secs(5);
+
+/// How long others may be given a media playlist at most, whatever its source says of target durations:
+/// who comes then begins with what is in it.
+const MEDIA_LIFETIME_MAX: Duration = Duration::from_mins(1);
 
 /// A playlist as its source sent it.
 pub(super) struct List {
@@ -25,7 +28,7 @@ pub(super) struct List {
     /// Redirects followed.
     pub(super) url: Url,
     /// The cookies that came with it, for everybody who is given it.
-    pub(super) set_cookies: HeaderMap,
+    pub(super) set_cookies: SetCookies,
     /// For how long others may be given it; `None`: each fetches its own.
     pub(super) lifetime: Option<Duration>,
     /// Of a media playlist.
@@ -52,14 +55,12 @@ impl List {
     }
 
     pub(super) fn new(text: Bytes, place: Place, answer: Answer) -> Self {
-        let Answer { head, url, .. } = answer;
-        let set_cookies = head.headers.get_all(SET_COOKIE).iter();
-        let set_cookies = set_cookies.map(|line| (SET_COOKIE, line.clone())).collect();
+        let Answer { url, set_cookies, .. } = answer;
         Self::of(text, place, url, set_cookies)
     }
 
     /// What came from `url` with these cookies.
-    pub(super) fn of(text: Bytes, place: Place, url: Url, set_cookies: HeaderMap) -> Self {
+    pub(super) fn of(text: Bytes, place: Place, url: Url, set_cookies: SetCookies) -> Self {
         let (mut lifetime, mut target, mut named) = (None, None, Vec::new());
         let mut is_delta = false;
         match std::str::from_utf8(&text).map(m3u8::read) {
@@ -83,7 +84,8 @@ impl List {
             }
             Ok(Ok(Playlist::Media(media))) => {
                 target = Some(media.target_duration);
-                lifetime = target.filter(|_| !media.is_ended);
+                let lasts = media.target_duration.min(MEDIA_LIFETIME_MAX);
+                lifetime = Some(lasts).filter(|_| !media.is_ended);
                 is_delta = media.skipped > 0;
             }
             // Says why when it is rewritten.

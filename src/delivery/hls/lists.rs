@@ -26,6 +26,7 @@ use crate::delivery::hls::list::List;
 use crate::delivery::hls::renditions::Kin;
 use crate::delivery::hls::renditions::Named;
 use crate::delivery::hls::renditions::Place;
+use crate::delivery::hls::same::Same;
 use crate::delivery::hls::viewings::Viewing;
 use crate::message::Url;
 
@@ -34,7 +35,7 @@ pub(super) type Listed = Result<Arc<List>, Arc<Failure>>;
 /// One place of a source as one set of clients sees it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct ListKey {
-    channel: Arc<str>,
+    channel: Same,
     source: usize,
     /// Secret.
     url: String,
@@ -43,9 +44,9 @@ pub(super) struct ListKey {
 
 impl ListKey {
     /// The channel's own playlist of a source, for somebody who has no cookies yet.
-    pub(super) fn own(channel: &Channel, source: usize) -> Option<Self> {
+    pub(super) fn own(channel: &Arc<Channel>, source: usize) -> Option<Self> {
         let url = channel.sources.get(source)?.urls.first()?.to_secret_text();
-        Some(Self { channel: Arc::clone(&channel.id), source, url, cookies: None })
+        Some(Self { channel: Same(Arc::clone(channel)), source, url, cookies: None })
     }
 }
 
@@ -56,6 +57,10 @@ impl Answer for Listed {
 
     fn bytes(&self) -> usize {
         self.as_ref().map_or(0, |list| list.text.len())
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        matches!((self, other), (Ok(own), Ok(other)) if Arc::ptr_eq(own, other))
     }
 }
 
@@ -77,14 +82,13 @@ impl Delivery {
             return Ok(list);
         }
         let mut attempts = Vec::new();
-        let slot = viewing.slot();
         // The session has gone over with another of its playlists: sound follows the picture, and the
         // picture the sound.
         let (source, is_left) = (viewing.source(), now.source != viewing.source());
         let is_doubtful = viewing.takes_doubt(now.source) || is_left;
         if !is_doubtful {
             let directives = directives(viewing, place, wish);
-            match self.list_at(viewing, &now, &slot, directives, wish).await {
+            match self.list_here(viewing, &now, directives, wish).await {
                 Ok(list) => return Ok(list),
                 Err(failure) => attempts.push(Attempt { source: now.source, failure }),
             }
@@ -92,7 +96,7 @@ impl Delivery {
         let began = Instant::now();
         let (others, kin) = viewing.like(place);
         for other in others.iter().filter(|other| !is_left && **other != now) {
-            match self.list_at(viewing, other, &slot, None, wish).await {
+            match self.list_here(viewing, other, None, wish).await {
                 Ok(list) => {
                     tracing::warn!(
                         channel = %viewing.channel.id, session = viewing.info.id,
@@ -113,7 +117,7 @@ impl Delivery {
             return Ok(list);
         }
         if is_doubtful {
-            match self.list_at(viewing, &now, &slot, None, wish).await {
+            match self.list_here(viewing, &now, None, wish).await {
                 Ok(list) => return Ok(list),
                 Err(failure) => attempts.push(Attempt { source: now.source, failure }),
             }
@@ -197,9 +201,16 @@ impl Delivery {
         Ok((list, slot))
     }
 
-    /// A slot of another source: that of others who watch it, the session's own where both belong to
-    /// one provider, or a free one.
-    fn slot_on(&self, viewing: &Viewing, source: &Source) -> Result<Arc<Slot>, Arc<Failure>> {
+    /// A slot of a source: the session's own while it plays from there, that of others who watch it, a
+    /// free one, or the session's own where both belong to one provider.
+    pub(super) fn slot_on(
+        &self,
+        viewing: &Viewing,
+        source: &Source,
+    ) -> Result<Arc<Slot>, Arc<Failure>> {
+        if let Some(slot) = viewing.slot_of(source.index) {
+            return Ok(slot);
+        }
         if let Some(slot) = self.hls.viewings.shared_slot(&viewing.channel, source.index) {
             return Ok(slot);
         }
@@ -234,6 +245,19 @@ impl Delivery {
         );
     }
 
+    /// The playlist at `place`, of whose source there is a slot or it fails: the session may play from
+    /// another one by now.
+    async fn list_here(
+        &self,
+        viewing: &Arc<Viewing>,
+        place: &Place,
+        directives: Option<String>,
+        wish: &Wish,
+    ) -> Listed {
+        let slot = self.slot_on(viewing, source_at(viewing, place)?)?;
+        self.list_at(viewing, place, &slot, directives, wish).await
+    }
+
     /// The playlist at `place`, shared with others who ask for the same.
     async fn list_at(
         &self,
@@ -244,15 +268,14 @@ impl Delivery {
         wish: &Wish,
     ) -> Listed {
         let channel = &viewing.channel;
-        let gone = || Arc::new(Failure::NoStart("there is no such source"));
-        let home = channel.sources.get(place.source).ok_or_else(gone)?;
-        let url = place.url.as_ref().or(home.urls.first()).ok_or_else(gone)?;
+        let home = source_at(viewing, place)?;
+        let url = place.url.as_ref().or(home.urls.first()).ok_or_else(no_source)?;
         let (url, may_block) = match directives {
             Some(directives) => (extended(url, &directives), true),
             None => (url.clone(), false),
         };
         let key = ListKey {
-            channel: Arc::clone(&channel.id),
+            channel: Same(Arc::clone(channel)),
             source: place.source,
             url: url.to_secret_text(),
             cookies: viewing.cookies().field(&url),
@@ -260,7 +283,7 @@ impl Delivery {
         let source = home.at(url);
         let ask = || self.fetch(viewing, (place, may_block), &source, slot, wish);
         let list = self.hls.lists.answer(key, viewing.number, ask).await?;
-        viewing.cookies().store(&list.url, &list.set_cookies);
+        viewing.stores(&list.set_cookies);
         Ok(list)
     }
 
@@ -297,6 +320,15 @@ impl Delivery {
             }
         }
     }
+}
+
+/// The source of a place.
+fn source_at<'a>(viewing: &'a Viewing, place: &Place) -> Result<&'a Source, Arc<Failure>> {
+    viewing.channel.sources.get(place.source).ok_or_else(no_source)
+}
+
+fn no_source() -> Arc<Failure> {
+    Arc::new(Failure::NoStart("there is no such source"))
 }
 
 /// The delivery directives of the client's request (8216bis section 6.2.5), where they mean to the

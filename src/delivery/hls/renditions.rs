@@ -213,7 +213,7 @@ mod tests {
         let mut text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
         (first..first + 3).for_each(|n| text += &format!("#EXTINF:4,\n{n}.ts\n"));
         let url = Url::parse(from).unwrap();
-        Arc::new(List::of(text.into(), place.clone(), url, http::HeaderMap::new()))
+        Arc::new(List::of(text.into(), place.clone(), url, Vec::new()))
     }
 
     #[test]
@@ -270,8 +270,7 @@ mod tests {
         for newest in [long, delta] {
             let mut renditions = Renditions::default();
             let url = Url::parse("http://one/x").unwrap();
-            let newest =
-                Arc::new(List::of(newest.into(), place.clone(), url, http::HeaderMap::new()));
+            let newest = Arc::new(List::of(newest.into(), place.clone(), url, Vec::new()));
             renditions.follow(&place, &newest).unwrap();
             let old = live("http://one/x", 99, &place);
             let (text, of) = renditions.follow(&place, &old).unwrap();

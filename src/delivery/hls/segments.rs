@@ -2,19 +2,21 @@
 //! and handed to whoever asks while it comes and for three target durations after. One client alone
 //! has its segments straight from its source.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::RANGE;
-use http::{HeaderValue, Method, Response};
+use http::{Method, Response};
 use http_body_util::Either;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::Span;
 
 use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::channel::Source;
+use crate::delivery::Attempt;
 use crate::delivery::Body;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
@@ -24,87 +26,26 @@ use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::cut::Cut;
+use crate::delivery::hls::same::Same;
 use crate::delivery::hls::viewings::Viewing;
 use crate::delivery::pipe::Carriage;
 use crate::delivery::seal::Behind;
 use crate::delivery::vod::answer;
 use crate::delivery::vod::content_length;
-use crate::lifecycle::Tasks;
+use crate::delivery::vod::missing;
 use crate::message::headers::end_to_end_response;
 use crate::message::headers::vod_request;
+use kept::Filling;
+use kept::Key;
+use segment::Access;
 use segment::Head;
-use segment::Segment;
 
+mod kept;
+mod room;
 mod segment;
 
+pub(super) use kept::Kept;
 pub(crate) use segment::Reader;
-
-/// What segments are known by.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    channel: Arc<str>,
-    source: usize,
-    /// Secret.
-    url: String,
-    range: Option<HeaderValue>,
-    cookies: Option<HeaderValue>,
-}
-
-/// The segments that are shared now. At most `bytes_max`.
-pub(super) struct Segments {
-    /// Guards the map and the sum; held to look up, add and remove.
-    kept: Mutex<Kept>,
-    bytes_max: u64,
-    tasks: Tasks,
-}
-
-#[derive(Default)]
-struct Kept {
-    segments: HashMap<Key, Arc<Segment>>,
-    /// Of segments whose length is known.
-    bytes: u64,
-}
-
-impl Segments {
-    /// None yet.
-    pub(super) fn new(tasks: Tasks, bytes_max: usize) -> Self {
-        Self { kept: Mutex::default(), bytes_max: bytes_max as u64, tasks }
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The segment behind `key`, and whether it still has to be fetched.
-    fn segment(&self, key: &Key) -> (Arc<Segment>, bool) {
-        let mut kept = self.kept();
-        if let Some(segment) = kept.segments.get(key) {
-            return (Arc::clone(segment), false);
-        }
-        let segment = Arc::new(Segment::new());
-        kept.segments.insert(key.clone(), Arc::clone(&segment));
-        (segment, true)
-    }
-
-    /// Makes room for a segment that is about to come. False where there is none.
-    fn makes_room(&self, length: u64) -> bool {
-        let mut kept = self.kept();
-        let fits = kept.bytes.saturating_add(length) <= self.bytes_max;
-        if fits {
-            kept.bytes += length;
-        }
-        fits
-    }
-
-    /// Whoever reads it may finish; nobody else is given it.
-    fn forget(&self, key: &Key, segment: &Arc<Segment>, length: u64) {
-        let mut kept = self.kept();
-        if kept.segments.get(key).is_some_and(|known| Arc::ptr_eq(known, segment)) {
-            kept.segments.remove(key);
-        }
-        kept.bytes -= length;
-    }
-}
 
 impl Delivery {
     /// A segment, part or key for a session. Where its source fails, the session's next playlist comes
@@ -138,111 +79,116 @@ impl Delivery {
         piece: Piece,
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
-        let source = source.within(viewing.slot());
+        let slot = self
+            .slot_on(viewing, &source)
+            .map_err(|failure| Error::Exhausted(vec![Attempt { source: source.index, failure }]))?;
+        let source = source.within(slot);
         let only = Arc::new(viewing.channel.only(source, Kind::Vod));
         let fields = vod_request(&wish.headers);
         let is_plain = wish.method == Method::GET && fields.keys().all(|name| name == RANGE);
-        if is_plain
-            && viewing.is_live()
-            && self.hls.viewings.is_shared(&viewing.channel)
-            && let Some(reader) =
-                self.shared(viewing, &only, Question { fields, ..piece.question(&wish) }).await?
-        {
-            return Ok(self.shared_answer(viewing, reader, wish));
+        if is_plain && viewing.is_live() && self.hls.viewings.is_shared(&viewing.channel) {
+            let question = Question { fields, ..piece.question(&wish) };
+            match self.shared(viewing, &only, question).await? {
+                Access::Shared(reader) => return Ok(self.shared_answer(viewing, reader, wish)),
+                Access::Own(opened) => return Ok(self.file(&only, wish, *opened, piece)),
+                Access::None => {}
+            }
         }
         self.vod(&only, wish, piece).await
     }
 
-    /// A reader of the shared segment; `None` where it cannot be shared.
+    /// A reader of the shared segment, if it can be shared.
     async fn shared(
         &self,
         viewing: &Arc<Viewing>,
         only: &Arc<Channel>,
         question: Question,
-    ) -> Result<Option<Reader>, Error> {
+    ) -> Result<Access, Error> {
         let Some((source, url)) =
             only.sources.first().and_then(|source| Some((source, source.targets().first()?)))
         else {
-            return Ok(None);
+            return Ok(Access::None);
         };
         let key = Key {
-            channel: Arc::clone(&only.id),
+            channel: Same(Arc::clone(&viewing.channel)),
             source: source.index,
             url: url.to_secret_text(),
             range: question.fields.get(RANGE).cloned(),
             cookies: viewing.cookies().field(url),
         };
-        let (segment, is_new) = self.hls.segments.segment(&key);
-        let reader = Reader::new(&segment);
-        if is_new {
+        let Some((reader, filling)) = self.hls.segments.join(&key) else { return Ok(Access::None) };
+        if let Some(filling) = filling {
             let (delivery, only) = (self.clone(), Arc::clone(only));
             let patience = viewing.patience();
-            self.hls.segments.tasks.spawn(Span::none(), async move {
-                delivery.fill(&segment, &key, &only, &question, patience).await;
+            self.hls.tasks.spawn(Span::none(), async move {
+                delivery.fill(filling, &only, &question, patience).await;
             });
         }
-        reader.opened().await
+        let access = reader.opened().await?;
+        if let Access::Shared(reader) = &access {
+            viewing.stores(&reader.set_cookies());
+        }
+        Ok(access)
     }
 
-    /// Fetches a segment and keeps it for as long as others may ask for it.
+    /// Fetches a segment, which is kept for as long as others may ask for it. Its slot is free as soon
+    /// as it is there, or nobody wants it any more.
     async fn fill(
         &self,
-        segment: &Arc<Segment>,
-        key: &Key,
+        filling: Filling,
         only: &Arc<Channel>,
         question: &Question,
         patience: Duration,
     ) {
         let began = Instant::now();
-        let segments = &self.hls.segments;
-        let length = match self.first_source(only, question).await {
-            Ok(opened) => self.fill_from(segment, opened, question).await,
-            Err(error) => {
-                segment.fails(error);
-                None
+        let fetched = async {
+            match self.first_source(only, question).await.map_err(missing) {
+                Ok(opened) => self.fill_from(&filling, opened, question).await,
+                Err(error) => filling.fails(error),
             }
         };
-        if length.is_some() && segment.is_whole() {
-            let stopping = segments.tasks.stopping();
-            tokio::select! {
-                () = sleep_until(began + patience) => {}
-                () = stopping => {}
-            }
+        tokio::select! {
+            biased;
+            () = fetched => {}
+            () = filling.deserted() => {}
         }
-        segments.forget(key, segment, length.unwrap_or_default());
+        if filling.segment().is_whole() {
+            filling.keep(began + patience);
+        }
     }
 
-    /// Answers the room that it takes, if it can be given to others.
-    async fn fill_from(
-        &self,
-        segment: &Segment,
-        mut opened: Opened,
-        question: &Question,
-    ) -> Option<u64> {
+    /// Fills it with the body of an answer, if that can be given to others.
+    async fn fill_from(&self, filling: &Filling, mut opened: Opened, question: &Question) {
         let head = &opened.answer.head;
         let headers = end_to_end_response(&head.headers);
-        let length = content_length(&headers)
-            .filter(|length| head.status.is_success() && self.hls.segments.makes_room(*length));
-        let Some(length) = length else {
-            segment.is_private();
-            return None;
-        };
-        segment.begins(Head { status: head.status, headers, length });
+        let length = content_length(&headers).filter(|_| head.status.is_success());
+        let set_cookies = opened.answer.set_cookies.clone();
+        let status = head.status;
+        let begins = |length| filling.begins(Head { status, headers, length, set_cookies });
+        if !length.is_some_and(begins) {
+            // Without a length nobody knows whether there will be room for all of it, and who has read
+            // a part has no other way to the rest.
+            return filling.segment().is_private(Some(Box::new(opened)));
+        }
         let silence = question.config.failover.response_timeout;
+        let (segment, body) = (filling.segment(), &mut opened.answer.body);
         let end = loop {
-            match timeout(silence, opened.answer.body.next()).await {
-                Ok(Some(Ok(bytes))) => {
-                    if !segment.takes(bytes) {
-                        break Err(Cut::Source);
-                    }
+            // What has come is told of when no more is there at once: then there is more to send.
+            let next = match poll_fn(|cx| Poll::Ready(body.poll_next(cx))).await {
+                Poll::Ready(next) => Ok(next),
+                Poll::Pending => {
+                    segment.tells();
+                    timeout(silence, body.next()).await
                 }
+            };
+            match next {
+                Ok(Some(Ok(bytes))) => segment.takes(&bytes),
                 Ok(Some(Err(_))) => break Err(Cut::Source),
                 Ok(None) => break Ok(()),
                 Err(_) => break Err(Cut::Stalled),
             }
         };
         segment.ends(end);
-        Some(length)
     }
 
     fn shared_answer(&self, viewing: &Viewing, reader: Reader, wish: Wish) -> Response<Body> {

@@ -4,6 +4,7 @@
 //! three target durations.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Session;
 use crate::lifecycle::Tasks;
 use crate::message::Cookies;
+use crate::upstream::SetCookies;
 
 /// How long a session lasts without a request before a media playlist has said its target duration,
 /// and at least.
@@ -77,6 +79,8 @@ struct State {
 pub(crate) struct Viewings {
     /// Guards both maps; held to look up, add and remove.
     table: Arc<Mutex<Table>>,
+    /// Told when one begins.
+    begun: Arc<Notify>,
     tasks: Tasks,
 }
 
@@ -103,9 +107,21 @@ impl Viewing {
         Arc::clone(&self.state().slot)
     }
 
+    /// The same, while it plays from this source.
+    pub(super) fn slot_of(&self, source: usize) -> Option<Arc<Slot>> {
+        let state = self.state();
+        (state.source == source).then(|| Arc::clone(&state.slot))
+    }
+
     /// What its source has set.
     pub(crate) fn cookies(&self) -> MutexGuard<'_, Cookies> {
         self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is given an answer with which these were set.
+    pub(super) fn stores(&self, set: &SetCookies) {
+        let mut cookies = self.cookies();
+        set.iter().for_each(|(url, fields)| cookies.store(url, fields));
     }
 
     /// Its player has asked for something.
@@ -198,7 +214,7 @@ impl Viewing {
 impl Viewings {
     /// None yet.
     pub(crate) fn new(tasks: Tasks) -> Self {
-        Self { table: Arc::default(), tasks }
+        Self { table: Arc::default(), begun: Arc::default(), tasks }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -239,6 +255,26 @@ impl Viewings {
             let state = viewing.state();
             (state.source, Arc::clone(&state.slot))
         })
+    }
+
+    /// What `look` finds, once it does: it is asked now and whenever a session begins. Cancel safe.
+    pub(crate) async fn until<T>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
+        loop {
+            let mut begun = std::pin::pin!(self.begun.notified());
+            // Registered before the look, so that a session that begins in between is not missed.
+            begun.as_mut().enable();
+            if let Some(found) = look(self) {
+                return found;
+            }
+            begun.await;
+        }
+    }
+
+    /// How many there are of clients of this address, an IPv6 one being a /64.
+    pub(crate) fn count_of(&self, client: IpAddr) -> usize {
+        let wanted = network(client);
+        let table = self.table();
+        table.by_number.values().filter(|viewing| network(viewing.info.client) == wanted).count()
     }
 
     /// Whether more than one watches `channel`.
@@ -300,6 +336,7 @@ impl Viewings {
         *table.watching.entry(Arc::clone(&channel.id)).or_default() += 1;
         table.settle_leases(channel);
         drop(table);
+        self.begun.notify_waiters();
         let lasting = self.clone().last(Arc::clone(&viewing), session);
         self.tasks.spawn(Span::none(), lasting);
         viewing
@@ -367,7 +404,10 @@ impl Drop for Answering {
 impl Table {
     /// Those who watch `channel`.
     fn of(&self, channel: &Arc<Channel>) -> impl Iterator<Item = &Arc<Viewing>> {
-        self.by_number.values().filter(|viewing| Arc::ptr_eq(&viewing.channel, channel))
+        // Those who wait for somebody to watch it ask often, and mostly nobody does.
+        let watched = self.watching.contains_key(&channel.id).then(|| self.by_number.values());
+        let watched = watched.into_iter().flatten();
+        watched.filter(|viewing| Arc::ptr_eq(&viewing.channel, channel))
     }
 
     fn leave(&mut self, channel: &Arc<str>) {
@@ -391,5 +431,13 @@ impl Table {
             let is_alone = sharing.get(&Arc::as_ptr(&slot)) == Some(&1);
             viewing.info.holds(slot.held().filter(|_| is_alone));
         }
+    }
+}
+
+/// One subscriber: an IPv4 address, or an IPv6 /64, which one subscriber has all of.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }

@@ -123,7 +123,7 @@ async fn resting(pool: &Pool, key: &Key) -> tokio::net::TcpStream {
     let ours = std::net::TcpStream::connect(address).unwrap();
     ours.set_nonblocking(true).unwrap();
     let (theirs, _) = listener.accept().await.unwrap();
-    let (kept, loan) = pool.claim(key, true).await;
+    let (kept, loan) = pool.claim(key, Use::Long, true).await;
     assert!(kept.is_none());
     loan.give_back(Resting::Tcp(ours));
     theirs
@@ -135,15 +135,15 @@ async fn an_idle_connection_that_can_be_read_is_not_used_again() {
     let (fetcher, pool) = origin.fetcher(LIMITS);
     let key = key_of(&origin);
     let quiet = resting(&pool, &key).await;
-    assert!(pool.claim(&key, false).await.0.is_some());
+    assert!(pool.claim(&key, Use::Long, false).await.0.is_some());
     drop(quiet);
     let closed = resting(&pool, &key).await;
     drop(closed);
     assert_eq!(counts(&pool), (1, 1));
-    assert!(pool.claim(&key, false).await.0.is_none(), "it is closed");
+    assert!(pool.claim(&key, Use::Long, false).await.0.is_none(), "it is closed");
     let talking = resting(&pool, &key).await;
     talking.try_write(b"HTTP/1.1 408 Request Timeout\r\n\r\n").unwrap();
-    assert!(pool.claim(&key, false).await.0.is_none(), "it has said something");
+    assert!(pool.claim(&key, Use::Long, false).await.0.is_none(), "it has said something");
     assert_eq!(counts(&pool), (0, 0));
     // And so a source may close whenever it likes.
     for _ in 0..3 {
@@ -193,6 +193,26 @@ async fn a_request_is_not_sent_again_after_a_byte_of_an_answer_nor_from_a_new_co
     assert_eq!(origin.connections(), [0, 1]);
     drop(first);
     assert_eq!(counts(&pool), (1, 1), "its body was there, read or not");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_answered_408_is_not_answered() {
+    let late = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    let script = move |_, request| if request == 0 { sized("whole") } else { closing(late) };
+    let origin = Origin::start(script).await;
+    let (fetcher, pool) = origin.fetcher(LIMITS);
+    for _ in 0..2 {
+        assert_eq!(body(&fetcher, &origin.ask()).await.unwrap(), b"whole");
+    }
+    assert_eq!(origin.connections(), [0, 0, 1]);
+    let post = Ask { method: Method::POST, ..origin.ask() };
+    assert_eq!(fetcher.fetch(&post).await.unwrap().head.status.as_u16(), 408);
+    assert_eq!(counts(&pool), (0, 0));
+    // From a new connection it is one.
+    let origin = Origin::start(move |_, _| reply(late)).await;
+    let (fetcher, _) = origin.fetcher(LIMITS);
+    assert_eq!(fetcher.fetch(&origin.ask()).await.unwrap().head.status.as_u16(), 408);
+    assert_eq!(origin.connections(), [0]);
 }
 
 #[tokio::test]
@@ -302,6 +322,37 @@ async fn beyond_the_bound_a_fetch_waits_for_a_place_and_then_fails() {
         });
     assert!(third.is_ok() && fourth.is_ok());
     assert_eq!(counts(&pool), (0, 2));
+}
+
+#[tokio::test]
+async fn a_playlist_has_a_place_where_segments_have_taken_theirs_and_goes_before_them() {
+    let origin = Origin::start(|_, _| sized(&"x".repeat(8 << 20))).await;
+    let (fetcher, pool) = origin.fetcher(PoolLimits { open: 10, ..LIMITS });
+    let (segment, playlist) = (origin.ask(), Ask { keep: Keep::Ahead, ..origin.ask() });
+    let mut slow = Vec::new();
+    for _ in 0..9 {
+        slow.push(fetcher.fetch(&segment).await.unwrap());
+    }
+    let hasty = Ask { connect_timeout: Duration::from_millis(50), ..segment.clone() };
+    assert!(matches!(fetcher.fetch(&hasty).await, Err(Error::NoPlace(_))));
+    slow.push(fetcher.fetch(&playlist).await.unwrap());
+    assert_eq!(counts(&pool), (0, 10));
+    let order = Mutex::new(Vec::new());
+    let waits = async |ask: &Ask, name| {
+        let answer = fetcher.fetch(ask).await.unwrap();
+        order.lock().unwrap().push(name);
+        drop(answer);
+    };
+    let frees = async {
+        while pool.with(|shelf| shelf.queued()) < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(slow.remove(0));
+    };
+    tokio::join!(waits(&segment, "segment"), waits(&playlist, "playlist"), frees);
+    assert_eq!(*order.lock().unwrap(), ["playlist", "segment"]);
+    drop(slow);
+    assert_eq!(counts(&pool), (0, 0));
 }
 
 #[tokio::test]

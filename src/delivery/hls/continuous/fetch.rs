@@ -156,7 +156,7 @@ impl Fetch {
         want: Want,
         fields: HeaderMap,
     ) -> Result<Opened, Failure> {
-        let question = Question { want, fields, ..self.question.clone() };
+        let question = Question { want, keep: want.keep(), fields, ..self.question.clone() };
         self.delivery.attempt(&self.channel, source, Slot::share(&self.slot), &question).await
     }
 }

@@ -1,17 +1,33 @@
 //! One segment on its way to several clients: bytes are added by whoever fetches it, and each client
 //! reads them at its own pace, by reference.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use http_body::SizeHint;
+use tokio::sync::Notify;
 
 use crate::delivery::Error;
+use crate::delivery::attempt::Opened;
 use crate::delivery::cut::Cut;
-use crate::delivery::sessions::End;
-use crate::delivery::sessions::Session;
+use crate::delivery::hls::segments::room::Room;
+use crate::upstream::SetCookies;
+
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub(super) use reader::Access;
+pub(crate) use reader::Reader;
+
+/// Bytes of a chunk; the last one of a segment may be shorter. Each is a call of the kernel for each
+/// client, and memory that the allocator keeps at hand.
+pub(super) const CHUNK: usize = 128 * 1024;
+
+/// The reader who had it fetched.
+const FIRST: u64 = 0;
 
 /// The answer's head.
 #[derive(Clone)]
@@ -20,45 +36,62 @@ pub(super) struct Head {
     pub(super) headers: HeaderMap,
     /// Bytes that will come.
     pub(super) length: u64,
+    /// For everybody who is given it.
+    pub(super) set_cookies: SetCookies,
 }
 
-/// A segment. Memory: its bytes.
+/// A segment. Memory: its bytes, and a chunk while it comes. They are given back when the last client
+/// has sent the last of them.
 pub(crate) struct Segment {
     /// Held to add and to take.
     state: Mutex<State>,
+    /// Told when the last one who reads it leaves.
+    deserted: Notify,
 }
 
 struct State {
     opening: Opening,
+    /// Each but the last has [`CHUNK`] bytes.
     chunks: Vec<Bytes>,
+    /// The beginning of the next one.
+    open: Vec<u8>,
+    /// What was last given of `open`, and from where on.
+    part: Option<(usize, Bytes)>,
     end: Option<Result<(), Cut>>,
     /// Those who read it.
     readers: usize,
     next_reader: u64,
-    /// Those who wait for more, one entry each.
-    waiting: Vec<(u64, Waker)>,
+    /// Those who wait for more.
+    waiting: HashMap<u64, Waker>,
 }
 
 enum Opening {
     /// Nothing is known yet.
     Asked,
-    Open(Head),
-    /// Each client has to fetch it for itself.
-    Private,
+    /// Its bytes come, or are there, and have their room.
+    Open {
+        head: Head,
+        _room: Room,
+    },
+    /// Each client has to fetch it for itself, but for the first, whose is what was fetched.
+    Private(Option<Box<Opened>>),
     Failed(Error),
 }
 
 impl Segment {
+    /// Nothing of it is known.
     pub(super) fn new() -> Self {
         let state = State {
             opening: Opening::Asked,
             chunks: Vec::new(),
+            open: Vec::new(),
+            part: None,
             end: None,
             readers: 0,
-            next_reader: 0,
-            waiting: Vec::new(),
+            next_reader: FIRST,
+            waiting: HashMap::new(),
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), deserted: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,17 +104,21 @@ impl Segment {
         change(&mut state);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        waiting.into_values().for_each(Waker::wake);
     }
 
     /// Its source has it.
-    pub(super) fn begins(&self, head: Head) {
-        self.change(|state| state.opening = Opening::Open(head));
+    pub(super) fn begins(&self, head: Head, room: Room) {
+        self.change(|state| state.opening = Opening::Open { head, _room: room });
     }
 
-    /// It cannot be shared.
-    pub(super) fn is_private(&self) {
-        self.change(|state| state.opening = Opening::Private);
+    /// It cannot be shared; `opened` is for the first who asked. What is known of it already stands.
+    pub(super) fn is_private(&self, opened: Option<Box<Opened>>) {
+        self.change(|state| {
+            if matches!(state.opening, Opening::Asked) {
+                state.opening = Opening::Private(opened);
+            }
+        });
     }
 
     /// There is no such segment.
@@ -89,123 +126,99 @@ impl Segment {
         self.change(|state| state.opening = Opening::Failed(error));
     }
 
-    /// More of it has come. False where nobody reads it any more.
-    pub(super) fn takes(&self, bytes: Bytes) -> bool {
-        let mut is_read = true;
-        self.change(|state| {
-            is_read = state.readers > 0;
-            // A frame may be a small part of a large buffer, which must not stay for it.
-            state.chunks.push(Bytes::copy_from_slice(&bytes));
-        });
-        is_read
+    /// More of it has come. Those who wait are told when a chunk is whole; what is less is there for
+    /// them, but whoever fetches it may have more at once, and tells them when not
+    /// ([`Segment::tells`]).
+    pub(super) fn takes(&self, mut bytes: &[u8]) {
+        let mut state = self.state();
+        let mut is_whole = false;
+        while let Some((now, later)) = state.fits(bytes) {
+            state.open.extend_from_slice(now);
+            bytes = later;
+            is_whole |= state.closes();
+        }
+        drop(state);
+        if is_whole {
+            self.tells();
+        }
     }
 
-    /// Whether all of it has come: what broke is given to nobody else.
+    /// Those who wait look again.
+    pub(super) fn tells(&self) {
+        self.change(|_| {});
+    }
+
+    /// Whether all of it has come.
     pub(super) fn is_whole(&self) -> bool {
         self.state().end == Some(Ok(()))
     }
 
-    /// No more will come.
+    /// Whether no more of it will come: it is given to nobody else.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.state().end, Some(Err(_)))
+    }
+
+    /// No more will come. The first word stands.
     pub(super) fn ends(&self, end: Result<(), Cut>) {
-        self.change(|state| state.end = Some(end));
-    }
-}
-
-/// One client's place in a segment.
-pub(crate) struct Reader {
-    segment: Arc<Segment>,
-    id: u64,
-    next: usize,
-    passed: u64,
-}
-
-impl Reader {
-    /// From its first byte on.
-    pub(super) fn new(segment: &Arc<Segment>) -> Self {
-        let mut state = segment.state();
-        state.readers += 1;
-        state.next_reader += 1;
-        let id = state.next_reader;
-        drop(state);
-        Self { segment: Arc::clone(segment), id, next: 0, passed: 0 }
-    }
-
-    /// Waits until its source has answered; `None` where the segment cannot be shared. Cancel safe.
-    ///
-    /// # Errors
-    /// What became of its source.
-    pub(super) async fn opened(self) -> Result<Option<Self>, Error> {
-        let is_open = std::future::poll_fn(|cx| {
-            let mut state = self.segment.state();
-            match &state.opening {
-                Opening::Asked => {
-                    state.wait(self.id, cx);
-                    Poll::Pending
-                }
-                Opening::Open(_) => Poll::Ready(Ok(true)),
-                Opening::Private => Poll::Ready(Ok(false)),
-                Opening::Failed(error) => Poll::Ready(Err(error.clone())),
+        self.change(|state| {
+            let open = std::mem::take(&mut state.open);
+            if !open.is_empty() {
+                state.chunks.push(Bytes::from(open));
             }
+            state.part = None;
+            state.end.get_or_insert(end);
         });
-        Ok(is_open.await?.then_some(self))
     }
 
-    /// Status and fields.
-    pub(super) fn head(&self) -> (StatusCode, HeaderMap) {
-        match &self.segment.state().opening {
-            Opening::Open(head) => (head.status, head.headers.clone()),
-            _ => (StatusCode::BAD_GATEWAY, HeaderMap::new()),
-        }
+    /// Whether anybody reads it.
+    pub(super) fn is_read(&self) -> bool {
+        self.state().readers > 0
     }
 
-    /// The bytes that are left.
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        match &self.segment.state().opening {
-            Opening::Open(head) => SizeHint::with_exact(head.length.saturating_sub(self.passed)),
-            _ => SizeHint::default(),
-        }
-    }
-
-    /// The next bytes.
-    pub(crate) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-        session: &mut Session,
-    ) -> Poll<Option<Result<Bytes, Cut>>> {
-        let mut state = self.segment.state();
-        if let Some(bytes) = state.chunks.get(self.next) {
-            self.next += 1;
-            self.passed += bytes.len() as u64;
-            let is_last =
-                matches!(&state.opening, Opening::Open(head) if head.length == self.passed);
-            if is_last {
-                // hyper does not ask again after the last byte of a known length.
-                session.ended(End::Complete);
-            }
-            return Poll::Ready(Some(Ok(bytes.clone())));
-        }
-        match state.end {
-            Some(Ok(())) => Poll::Ready(None),
-            Some(Err(cut)) => Poll::Ready(Some(Err(cut))),
-            None => {
-                state.wait(self.id, cx);
-                Poll::Pending
-            }
-        }
+    /// Resolves when the last one who read it has left; others may have come since. Cancel safe.
+    pub(super) async fn deserted(&self) {
+        self.deserted.notified().await;
     }
 }
 
 impl State {
-    fn wait(&mut self, reader: u64, cx: &Context<'_>) {
-        self.waiting.retain(|(other, _)| *other != reader);
-        self.waiting.push((reader, cx.waker().clone()));
+    /// How much of `bytes` goes into the chunk that is being filled, and what is left of it. `None`
+    /// where nothing is left, or more than was said.
+    fn fits<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let Opening::Open { head, .. } = &self.opening else { return None };
+        let there = (self.chunks.len() * CHUNK + self.open.len()) as u64;
+        let left = usize::try_from(head.length.saturating_sub(there)).unwrap_or(usize::MAX);
+        let capacity = CHUNK.min(self.open.len().saturating_add(left));
+        if self.open.capacity() == 0 {
+            self.open.reserve_exact(capacity);
+        }
+        let count = bytes.len().min(capacity - self.open.len());
+        bytes.split_at_checked(count).filter(|(now, _)| !now.is_empty())
     }
-}
 
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.segment.state();
-        state.readers -= 1;
-        state.waiting.retain(|(other, _)| *other != self.id);
+    /// The chunk that is being filled is whole if nothing can be added to it.
+    fn closes(&mut self) -> bool {
+        let is_whole = self.open.len() == CHUNK;
+        if is_whole {
+            self.chunks.push(Bytes::from(std::mem::take(&mut self.open)));
+            self.part = None;
+        }
+        is_whole
+    }
+
+    /// What has come of the chunk that is being filled, from `from` on. Those who read it at the same
+    /// pace are given the same.
+    fn part(&mut self, from: usize) -> Option<Bytes> {
+        let fresh = self.open.get(from..).filter(|fresh| !fresh.is_empty())?;
+        match &self.part {
+            Some((since, part)) if *since == from && part.len() == fresh.len() => {
+                Some(part.clone())
+            }
+            _ => {
+                let part = Bytes::copy_from_slice(fresh);
+                self.part = Some((from, part.clone()));
+                Some(part)
+            }
+        }
     }
 }
