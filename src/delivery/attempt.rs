@@ -1,57 +1,40 @@
 //! Opening one source for one client: a slot, a fresh connection, an answer that is a success.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_RANGE;
-use http::{HeaderMap, Method, StatusCode};
+use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::channel::Channel;
-use crate::channel::Kind;
 use crate::channel::Slot;
 use crate::channel::Source;
 use crate::channel::health::Standing;
-use crate::channel::source::Protocol;
-use crate::config::Config;
 use crate::delivery::Attempt;
 use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Form;
-use crate::delivery::Viewer;
-use crate::delivery::Wish;
 use crate::delivery::hls::Continuous;
-use crate::delivery::hls::Reached;
 use crate::media::sniff::Container;
-use crate::media::sniff::SNIFF_MAX;
-use crate::media::sniff::Verdict;
-use crate::media::sniff::begins_as_json;
-use crate::media::sniff::begins_as_text;
-use crate::media::sniff::impostor;
-use crate::media::sniff::sniff;
-use crate::message::ContentRange;
-use crate::message::Cookies;
-use crate::message::gzip;
-use crate::message::gzip::Coding;
-use crate::message::headers::media_type;
 use crate::upstream;
 use crate::upstream::Answer;
 use crate::upstream::Ask;
-use crate::upstream::Keep;
-use crate::upstream::fetch::status_error;
+
+mod judge;
+mod question;
+
+pub(crate) use question::Patience;
+pub(crate) use question::Question;
+pub(crate) use question::Want;
 
 /// A session that is told to end does so at once; this is for a machine that is not well.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a provider is given to notice that a connection was closed.
 const PROVIDER_LAG: Duration = Duration::from_millis(500);
-
-/// Bytes of a key (8216 section 4.3.2.4: AES with 128 bits).
-const KEY_LEN: usize = 16;
 
 /// A source that answered; its slot is held for as long as its connection is open.
 pub(crate) struct Opened {
@@ -64,107 +47,6 @@ pub(crate) struct Opened {
     pub(crate) text: Bytes,
     /// What was made of a playlist where a stream was wanted; the answer's own body is over then.
     pub(crate) stream: Option<Box<Continuous>>,
-}
-
-/// What to ask sources for, whichever it becomes.
-#[derive(Clone)]
-pub(crate) struct Question {
-    pub(crate) want: Want,
-    /// What becomes of a playlist where a stream is wanted.
-    pub(crate) form: Form,
-    /// How far the session has come in playlists that it plays as a stream.
-    pub(crate) reached: Arc<Reached>,
-    pub(crate) method: Method,
-    pub(crate) fields: HeaderMap,
-    pub(crate) config: Arc<Config>,
-    /// How long a source has to connect, and how long to answer.
-    pub(crate) patience: Patience,
-    /// Whether its connection may have served others, and may serve more.
-    pub(crate) keep: Keep,
-    /// Cookies to send, and where those that are set go.
-    pub(crate) cookies: Option<Arc<Mutex<Cookies>>>,
-    /// Whose other session may have to give its connection up for this; `None`: nobody's.
-    pub(crate) viewer: Option<Viewer>,
-}
-
-impl Question {
-    /// What a live source is asked for this client; other questions change what is different in them.
-    pub(crate) fn of(wish: &Wish) -> Self {
-        Self {
-            want: Want::Live,
-            form: wish.form,
-            reached: Arc::default(),
-            method: Method::GET,
-            fields: HeaderMap::new(),
-            config: Arc::clone(&wish.config),
-            patience: Patience::of(&wish.config),
-            keep: Keep::Fresh,
-            // A stream is one request; what is made of a playlist is many.
-            cookies: (wish.form != Form::Own).then(Arc::default),
-            viewer: Some(wish.viewer.clone()),
-        }
-    }
-
-    /// What an HLS source is asked: over a connection that others use too, with these cookies.
-    pub(crate) fn of_hls(wish: &Wish, want: Want, cookies: &Arc<Mutex<Cookies>>) -> Self {
-        let cookies = Some(Arc::clone(cookies));
-        Self { want, form: Form::Own, keep: want.keep(), cookies, ..Self::of(wish) }
-    }
-}
-
-/// How long an attempt may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// To an open connection.
-    pub(crate) connect: Duration,
-    /// To the response head, and from there to the first media bytes.
-    pub(crate) response: Duration,
-}
-
-impl Patience {
-    /// As configured.
-    pub(crate) fn of(config: &Config) -> Self {
-        let failover = &config.failover;
-        Self { connect: failover.connect_timeout, response: failover.response_timeout }
-    }
-
-    /// For a source that is not the last one, asked while a player waits for bytes. Receivers' own
-    /// players give up after five seconds without any: one dead source must not use them up.
-    pub(crate) fn brisk(self) -> Self {
-        Self {
-            connect: self.connect.min(Duration::from_millis(1500)),
-            response: self.response.min(Duration::from_millis(2500)),
-        }
-    }
-}
-
-/// What a source must show before it is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// 200, and first bytes that are a stream.
-    Live,
-    /// An answer to the client's own ranged or conditional request.
-    File,
-    /// As [`Want::File`], for a segment or a part of one, which is never JSON.
-    Segment,
-    /// As [`Want::File`]; a body of sixteen bytes is a key, whatever is in it and its label says.
-    Key,
-    /// 200, and a whole HLS playlist.
-    Playlist,
-    /// 200, and a whole document of any kind.
-    Document,
-    /// 200, and media of any kind.
-    Anything,
-}
-
-impl Want {
-    /// How the connection of an HLS source is used for it.
-    pub(crate) fn keep(self) -> Keep {
-        match self {
-            Self::Playlist | Self::Document | Self::Key => Keep::Ahead,
-            Self::Live | Self::File | Self::Segment | Self::Anything => Keep::Pooled,
-        }
-    }
 }
 
 impl Delivery {
@@ -402,207 +284,6 @@ impl Delivery {
     }
 }
 
-impl Opened {
-    /// Holds the answer against what is wanted.
-    async fn judge(&mut self, question: &Question, protocol: Protocol) -> Result<(), Failure> {
-        let patience = question.patience.response;
-        let deadline = Instant::now() + patience;
-        if matches!(question.want, Want::File | Want::Segment | Want::Key) {
-            return self.must_be_file(question, deadline).await;
-        }
-        if self.answer.head.status != StatusCode::OK {
-            return Err(status_error(&self.answer.head).into());
-        }
-        if question.want == Want::Document {
-            return Ok(self.read_whole(&question.config, deadline).await?);
-        }
-        if question.want == Want::Playlist {
-            return Ok(self.read_playlist(&question.config, deadline).await?);
-        }
-        let takes_playlist = question.want == Want::Live && question.form != Form::Own;
-        // Nobody compresses a stream.
-        let is_packed = Coding::of(&self.answer.head.headers) == Coding::Gzip;
-        if !(takes_playlist && is_packed) {
-            self.container = self.look(question.want, deadline).await?;
-        }
-        if takes_playlist && (is_packed || self.container == Container::Hls) {
-            return Ok(self.read_playlist(&question.config, deadline).await?);
-        }
-        if question.want == Want::Live {
-            must_be_stream(self.container, protocol)?;
-        }
-        Ok(())
-    }
-
-    /// Statuses that are an answer to the client's own request pass; the rest is the source's
-    /// failure, and so is a page or a playlist where a file belongs, or a body that does not come.
-    async fn must_be_file(
-        &mut self,
-        question: &Question,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
-        let head = &self.answer.head;
-        let from_start = match head.status {
-            StatusCode::OK => true,
-            StatusCode::PARTIAL_CONTENT => starts_at_zero(&head.headers),
-            StatusCode::NOT_MODIFIED
-            | StatusCode::PRECONDITION_FAILED
-            | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(()),
-            _ => return Err(status_error(head).into()),
-        };
-        let media_type = media_type(&head.headers);
-        let kind = Kind::from_answer(media_type.as_deref(), false, false);
-        let is_coded = Coding::of(&head.headers) != Coding::Identity;
-        if question.method == Method::HEAD {
-            return Ok(());
-        }
-        // The head goes out only once the first bytes are there.
-        let Some(mut first) = self.first_frame(deadline).await? else {
-            return Ok(());
-        };
-        let is_key = question.want == Want::Key && self.is_key(&mut first, deadline).await?;
-        let wrong = match question.want {
-            _ if is_key => None,
-            // Servers label segments so too; what is a playlist is text, wherever it is cut.
-            _ if kind == Some(Kind::Hls) && (is_coded || begins_as_text(&first)) => {
-                Some("an HLS playlist")
-            }
-            _ if !from_start => None,
-            // What panels say in place of a segment, whatever they label it.
-            Want::Segment if begins_as_json(&first) => Some("a JSON document"),
-            _ => impostor(&first, media_type.as_deref()),
-        };
-        if let Some(what) = wrong {
-            return Err(upstream::Error::NotMedia(what).into());
-        }
-        self.answer.body.put_back(first);
-        Ok(())
-    }
-
-    /// Whether the whole body, which begins with `first`, is as long as a key. Reads on into `first`
-    /// until that is clear, one frame beyond a key's length at most.
-    async fn is_key(
-        &mut self,
-        first: &mut Bytes,
-        deadline: Instant,
-    ) -> Result<bool, upstream::Error> {
-        while first.len() <= KEY_LEN {
-            let Some(next) = self.first_frame(deadline).await? else {
-                return Ok(first.len() == KEY_LEN);
-            };
-            *first = [&**first, &*next].concat().into();
-        }
-        Ok(false)
-    }
-
-    /// The next frame of the body, `None` at its end.
-    async fn first_frame(&mut self, deadline: Instant) -> Result<Option<Bytes>, upstream::Error> {
-        let asked = Instant::now();
-        let next = timeout_at(deadline, self.answer.body.next()).await;
-        next.map_err(|_| upstream::Error::NoMedia(deadline.duration_since(asked)))?.transpose()
-    }
-
-    /// Reads a whole playlist, bounded by `limits.playlist_bytes` and the response timeout.
-    async fn read_playlist(
-        &mut self,
-        config: &Config,
-        deadline: Instant,
-    ) -> Result<(), upstream::Error> {
-        match Coding::of(&self.answer.head.headers) {
-            // Read to its end only if it begins as one.
-            Coding::Identity => self.container = self.look(Want::Playlist, deadline).await?,
-            Coding::Gzip | Coding::Other => self.container = Container::Hls,
-        }
-        if self.container != Container::Hls {
-            return Err(upstream::Error::NotMedia("a body that is no HLS playlist"));
-        }
-        self.read_whole(config, deadline).await
-    }
-
-    /// Reads the whole body, whatever it is, with the same bounds.
-    async fn read_whole(
-        &mut self,
-        config: &Config,
-        deadline: Instant,
-    ) -> Result<(), upstream::Error> {
-        const TOO_LONG: &str = "a text beyond limits.playlist_bytes";
-        let max = config.limits.playlist_bytes;
-        let coding = Coding::of(&self.answer.head.headers);
-        if coding == Coding::Other {
-            let what = "a text compressed in a way that was not asked for";
-            return Err(upstream::Error::NotMedia(what));
-        }
-        let mut text = BytesMut::new();
-        let reading = async {
-            while let Some(bytes) = self.answer.body.next().await.transpose()? {
-                if text.len() + bytes.len() > max {
-                    return Err(upstream::Error::NotMedia(TOO_LONG));
-                }
-                text.extend_from_slice(&bytes);
-            }
-            Ok(())
-        };
-        let timeout = upstream::Error::ResponseTimeout(config.failover.response_timeout);
-        timeout_at(deadline, reading).await.map_err(|_| timeout)??;
-        self.text = match coding {
-            Coding::Gzip => gzip::unpack(&text, max).map(Bytes::from).map_err(|error| {
-                upstream::Error::NotMedia(match error {
-                    gzip::Error::TooLong => TOO_LONG,
-                    gzip::Error::Damaged => "a compressed text that is damaged",
-                })
-            })?,
-            Coding::Identity | Coding::Other => text.freeze(),
-        };
-        Ok(())
-    }
-
-    /// Reads ahead until the first bytes tell what the body is, and puts them back. At most
-    /// [`SNIFF_MAX`] bytes and one frame are held.
-    async fn look(&mut self, want: Want, deadline: Instant) -> Result<Container, upstream::Error> {
-        let mut seen = BytesMut::new();
-        loop {
-            let frame = self.first_frame(deadline).await?;
-            let ended = frame.is_none();
-            let mut whole = match frame {
-                // The usual case costs no copy: the first frame decides.
-                Some(frame) if seen.is_empty() => Ok(frame),
-                Some(frame) => {
-                    seen.extend_from_slice(&frame);
-                    Err(())
-                }
-                None => Err(()),
-            };
-            let verdict = match &whole {
-                Ok(frame) => sniff(frame, ended),
-                Err(()) => sniff(&seen, ended || seen.len() >= SNIFF_MAX),
-            };
-            match verdict {
-                Verdict::NeedMore => {
-                    if let Ok(frame) = &mut whole {
-                        seen.extend_from_slice(frame);
-                    }
-                }
-                // A page that was compressed unasked, say.
-                Verdict::Media(Container::Unknown) if ended && want == Want::Live => {
-                    return Err(upstream::Error::NotMedia("a few bytes of no known kind"));
-                }
-                Verdict::Media(container) => {
-                    self.answer.body.put_back(whole.unwrap_or_else(|()| seen.freeze()));
-                    return Ok(container);
-                }
-                Verdict::NotMedia(what) => return Err(upstream::Error::NotMedia(what)),
-            }
-        }
-    }
-}
-
-/// Whether a part is the beginning of its file.
-fn starts_at_zero(headers: &HeaderMap) -> bool {
-    let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
-    let range = range.and_then(ContentRange::parse);
-    matches!(range, Some(ContentRange::Part(part, _)) if part.first == 0)
-}
-
 /// Sources in the order to try them.
 fn in_order(sources: &[Source], now: Instant) -> Vec<&Source> {
     let mut order: Vec<_> = sources.iter().collect();
@@ -622,15 +303,4 @@ pub(crate) async fn first_slot(sources: &[&Source]) -> (usize, Slot) {
         freed.map_or(Poll::Pending, Poll::Ready)
     })
     .await
-}
-
-/// A receiver sends transport streams and nothing else; elsewhere any stream will do.
-fn must_be_stream(container: Container, protocol: Protocol) -> Result<(), upstream::Error> {
-    let wrong = match container {
-        Container::MpegTs | Container::PaddedTs => return Ok(()),
-        Container::Hls => "an HLS playlist",
-        _ if protocol == Protocol::Enigma2 => "bytes that are no transport stream",
-        _ => return Ok(()),
-    };
-    Err(upstream::Error::NotMedia(wrong))
 }
