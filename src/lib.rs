@@ -35,7 +35,7 @@
 //! is held for the same `delivery::viewer`, that session ends and hands it over.
 //!
 //! # Life of a playlist
-//! A client of an HLS channel is a `delivery::hls::viewings::Viewing`, known by the number sealed in its
+//! A client of an HLS channel is a `delivery::hls::viewings::viewing::Viewing`, known by the number sealed in its
 //! URLs. `delivery::hls` -> `hls::lists` (where is this playlist now, and where else could it be) ->
 //! `hls::flights` (does anybody else ask for the same) -> `delivery::attempt` -> `upstream::fetch`, over a
 //! connection of `upstream::pool` -> `media::m3u8::Splice` (numbers go on) -> `hls::links`

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Notify;
@@ -15,64 +14,17 @@ use tracing::Span;
 
 use crate::channel::Channel;
 use crate::channel::Slot;
-use crate::delivery::Error;
 use crate::delivery::Viewer;
-use crate::delivery::hls::links;
-use crate::delivery::hls::list::List;
-use crate::delivery::hls::renditions::Kin;
-use crate::delivery::hls::renditions::Place;
-use crate::delivery::hls::renditions::Renditions;
 use crate::delivery::sessions::End;
-use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Session;
 use crate::lifecycle::Tasks;
-use crate::message::Cookies;
-use crate::upstream::SetCookies;
 
-/// How long a session lasts without a request before a media playlist has said its target duration,
-/// and at least.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PATIENCE_MIN: Duration = Duration::from_secs(6);
-const PATIENCE_MAX: Duration = Duration::from_mins(5);
+mod viewing;
 
-/// Segments in a row that are not there, before another source is tried.
-const MISSING_MAX: u32 = 2;
+pub(crate) use viewing::Viewing;
 
 /// Bits of a session's number: few enough that it takes four bytes in a sealed URL.
 const NUMBER_MASK: u32 = (1 << 28) - 1;
-
-/// One viewer of one channel.
-pub(crate) struct Viewing {
-    /// What stands in its URLs.
-    pub(crate) number: u32,
-    pub(crate) channel: Arc<Channel>,
-    viewer: Viewer,
-    /// Its entry in the list of sessions.
-    pub(crate) info: Arc<Info>,
-    /// What its source has set; of each origin its own.
-    pub(crate) cookies: Arc<Mutex<Cookies>>,
-    /// Told when its patience changes.
-    paced: Notify,
-    /// Guards a few words and what the playlists were; never held across a wait.
-    state: Mutex<State>,
-}
-
-struct State {
-    source: usize,
-    /// Of that source. Everybody who watches the channel from it has a share.
-    slot: Arc<Slot>,
-    asked: Instant,
-    patience: Duration,
-    /// Answers that are on their way.
-    busy: usize,
-    /// Segments in a row that were not there.
-    missing: u32,
-    /// Its last media playlist had no end.
-    is_live: bool,
-    /// A segment of this source has failed since.
-    doubted: Option<usize>,
-    renditions: Renditions,
-}
 
 /// All HLS sessions. Cheap to clone.
 #[derive(Clone)]
@@ -90,125 +42,6 @@ struct Table {
     by_viewer: HashMap<(Arc<str>, Viewer), u32>,
     /// How many watch each channel.
     watching: HashMap<Arc<str>, usize>,
-}
-
-impl Viewing {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The source that it plays from.
-    pub(crate) fn source(&self) -> usize {
-        self.state().source
-    }
-
-    /// The slot that its connections share.
-    pub(crate) fn slot(&self) -> Arc<Slot> {
-        Arc::clone(&self.state().slot)
-    }
-
-    /// The same, while it plays from this source.
-    pub(super) fn slot_of(&self, source: usize) -> Option<Arc<Slot>> {
-        let state = self.state();
-        (state.source == source).then(|| Arc::clone(&state.slot))
-    }
-
-    /// What its source has set.
-    pub(crate) fn cookies(&self) -> MutexGuard<'_, Cookies> {
-        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// It is given an answer with which these were set.
-    pub(super) fn stores(&self, set: &SetCookies) {
-        let mut cookies = self.cookies();
-        set.iter().for_each(|(url, fields)| cookies.store(url, fields));
-    }
-
-    /// Its player has asked for something.
-    pub(crate) fn touch(&self) {
-        self.state().asked = Instant::now();
-    }
-
-    /// Whether its last media playlist had no end.
-    pub(super) fn is_live(&self) -> bool {
-        self.state().is_live
-    }
-
-    /// An answer for it is on its way until the guard is dropped.
-    pub(super) fn answering(self: &Arc<Self>) -> Answering {
-        self.state().busy += 1;
-        Answering(Arc::clone(self))
-    }
-
-    /// A segment of this source was there, or was not. Live segments may be gone when a player asks
-    /// late; several in a row are a fault.
-    pub(super) fn segment_missing(&self, source: usize, is_missing: bool) {
-        let mut state = self.state();
-        state.missing = if is_missing { state.missing + 1 } else { 0 };
-        if state.missing >= MISSING_MAX {
-            (state.missing, state.doubted) = (0, Some(source));
-        }
-    }
-
-    /// A segment of this source has failed.
-    pub(super) fn doubt(&self, source: usize) {
-        self.state().doubted = Some(source);
-    }
-
-    /// Whether a segment of this source has failed since this was last asked.
-    pub(super) fn takes_doubt(&self, source: usize) -> bool {
-        self.state().doubted.take_if(|doubted| *doubted == source).is_some()
-    }
-
-    /// How long it lasts without a request.
-    pub(crate) fn patience(&self) -> Duration {
-        self.state().patience
-    }
-
-    /// Where the playlist that it knows by `place` is fetched from now.
-    pub(super) fn now(&self, place: &Place) -> Place {
-        self.state().renditions.now(place)
-    }
-
-    /// Variants like this one, and what it is.
-    pub(super) fn like(&self, place: &Place) -> (Vec<Place>, Option<Kin>) {
-        self.state().renditions.like(place)
-    }
-
-    /// Whether a client's delivery directives mean the same to the source.
-    pub(super) fn takes_directives(&self, place: &Place) -> bool {
-        self.state().renditions.takes_directives(place)
-    }
-
-    /// What it is given of `list`, which it knows by `place`, and the list that this comes of: where
-    /// that one is older than what it has, another.
-    pub(super) fn follow(
-        &self,
-        place: &Place,
-        list: &Arc<List>,
-    ) -> Result<(String, Arc<List>), Error> {
-        let mut state = self.state();
-        let Some(target) = list.target else {
-            state.renditions.offer(&list.named);
-            return Ok((list.text().map_err(links::refused)?.to_owned(), Arc::clone(list)));
-        };
-        state.is_live = list.is_live();
-        let patience = (target * 3).clamp(PATIENCE_MIN, PATIENCE_MAX);
-        if std::mem::replace(&mut state.patience, patience) != patience {
-            self.paced.notify_one();
-        }
-        state.renditions.follow(place, list).map_err(links::refused)
-    }
-
-    fn key(&self) -> (Arc<str>, Viewer) {
-        (Arc::clone(&self.channel.id), self.viewer.clone())
-    }
-
-    fn deadline(&self) -> Instant {
-        let state = self.state();
-        let since = if state.busy > 0 { Instant::now() } else { state.asked };
-        since + state.patience
-    }
 }
 
 impl Viewings {
@@ -241,20 +74,14 @@ impl Viewings {
     /// The slot that others hold who watch `channel` from this source.
     pub(crate) fn shared_slot(&self, channel: &Arc<Channel>, source: usize) -> Option<Arc<Slot>> {
         let table = self.table();
-        table.of(channel).find_map(|viewing| {
-            let state = viewing.state();
-            (state.source == source).then(|| Arc::clone(&state.slot))
-        })
+        table.of(channel).find_map(|viewing| viewing.slot_of(source))
     }
 
     /// The source that somebody watches `channel` from, and its slot.
     pub(crate) fn in_use(&self, channel: &Arc<Channel>) -> Option<(usize, Arc<Slot>)> {
         let table = self.table();
         let mut same = table.of(channel);
-        same.next().map(|viewing| {
-            let state = viewing.state();
-            (state.source, Arc::clone(&state.slot))
-        })
+        same.next().map(|viewing| viewing.place())
     }
 
     /// What `look` finds, once it does: it is asked now and whenever a session begins. Cancel safe.
@@ -311,26 +138,8 @@ impl Viewings {
             return Arc::clone(known);
         }
         let session = session();
-        let state = State {
-            source,
-            slot,
-            asked: Instant::now(),
-            patience: PATIENCE,
-            busy: 0,
-            missing: 0,
-            is_live: false,
-            doubted: None,
-            renditions: Renditions::default(),
-        };
-        let viewing = Arc::new(Viewing {
-            number,
-            channel: Arc::clone(channel),
-            viewer: viewer.clone(),
-            info: Arc::clone(session.info()),
-            cookies: Arc::default(),
-            paced: Notify::new(),
-            state: Mutex::new(state),
-        });
+        let viewing =
+            Arc::new(Viewing::new(number, (channel, viewer), (source, slot), session.info()));
         table.by_viewer.insert(viewing.key(), number);
         table.by_number.insert(number, Arc::clone(&viewing));
         *table.watching.entry(Arc::clone(&channel.id)).or_default() += 1;
@@ -345,10 +154,7 @@ impl Viewings {
     /// The session goes over to another source.
     pub(crate) fn go_over(&self, viewing: &Viewing, source: usize, slot: Arc<Slot>) {
         let table = self.table();
-        let mut state = viewing.state();
-        (state.source, state.slot) = (source, slot);
-        drop(state);
-        viewing.info.plays(source);
+        viewing.goes_over(source, slot);
         table.settle_leases(&viewing.channel);
     }
 
@@ -364,7 +170,7 @@ impl Viewings {
                 }
                 tokio::select! {
                     () = sleep_until(deadline) => {}
-                    () = viewing.paced.notified() => {}
+                    () = viewing.paced() => {}
                 }
             }
         };
@@ -387,17 +193,6 @@ impl Viewings {
         }
         table.settle_leases(&viewing.channel);
         drop(table);
-    }
-}
-
-/// An answer that is on its way; see [`Viewing::answering`].
-pub(crate) struct Answering(Arc<Viewing>);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.busy -= 1;
-        state.asked = Instant::now();
     }
 }
 
@@ -424,10 +219,10 @@ impl Table {
     fn settle_leases(&self, channel: &Arc<Channel>) {
         let mut sharing: HashMap<*const Slot, usize> = HashMap::new();
         for viewing in self.of(channel) {
-            *sharing.entry(Arc::as_ptr(&viewing.state().slot)).or_default() += 1;
+            *sharing.entry(Arc::as_ptr(&viewing.slot())).or_default() += 1;
         }
         for viewing in self.of(channel) {
-            let slot = Arc::clone(&viewing.state().slot);
+            let slot = viewing.slot();
             let is_alone = sharing.get(&Arc::as_ptr(&slot)) == Some(&1);
             viewing.info.holds(slot.held().filter(|_| is_alone));
         }
