@@ -74,6 +74,7 @@ impl Bound {
             ("stream/two", "live, a clock and a tone"),
             ("stream/film", "a film of one minute, seekable"),
             ("hls/hls/playlist.m3u8", "HLS"),
+            ("stream/hls?format=ts", "the same as one transport stream"),
             ("playlist.m3u", "all of them, for a player's channel list"),
         ] {
             // Writing into a String cannot fail.

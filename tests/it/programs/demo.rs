@@ -86,15 +86,21 @@ async fn streams(ffprobe: &Path, url: &str) -> Vec<String> {
 async fn ffprobe_finds_picture_and_sound_in_every_demo_channel() {
     let Some([ffprobe]) = programs(["ffprobe"]) else { return };
     let demo = Demo::start().await;
-    let paths =
-        ["/stream/demo", "/stream/two", "/stream/film", "/stream/hls", "/hls/hls/playlist.m3u8"];
+    let paths = [
+        "/stream/demo",
+        "/stream/two",
+        "/stream/film",
+        "/stream/hls",
+        "/hls/hls/playlist.m3u8",
+        "/stream/hls?format=ts",
+    ];
     let mut seen = 0;
     for path in paths {
         let found = streams(&ffprobe, &format!("{}{path}", demo.base)).await;
         assert_eq!(found, ["aac", "h264"], "{path}");
         seen += 1;
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, paths.len());
 }
 
 #[tokio::test]
@@ -103,16 +109,21 @@ async fn ffmpeg_plays_the_demo_for_twenty_seconds_without_an_error() {
     let mut demo = Demo::start().await;
     let url = |path: &str| format!("{}{path}", demo.base);
     let (one, two, hls) = (url("/stream/demo"), url("/stream/two"), url("/hls/hls/playlist.m3u8"));
-    let film = url("/stream/film");
-    let (one, two, hls, film) = tokio::join!(
+    let (film, stream) = (url("/stream/film"), url("/stream/hls?format=ts"));
+    let (one, two, hls, stream, film) = tokio::join!(
         ffmpeg::play(&ffmpeg, &one, 20),
         ffmpeg::play(&ffmpeg, &two, 20),
         ffmpeg::play(&ffmpeg, &hls, 20),
+        ffmpeg::play(&ffmpeg, &stream, 20),
         ffmpeg::play(&ffmpeg, &film, 60),
     );
-    for (name, played, frames) in
-        [("one", one, 500), ("two", two, 500), ("hls", hls, 500), ("film", film, 1500)]
-    {
+    for (name, played, frames) in [
+        ("one", one, 500),
+        ("two", two, 500),
+        ("hls", hls, 500),
+        ("stream", stream, 500),
+        ("film", film, 1500),
+    ] {
         assert!(played.abs_diff(frames) <= 5, "{name}: {played} pictures");
     }
     let log = demo.log();
