@@ -17,11 +17,11 @@ use crate::scenario::Scenario;
 
 mod haproxy;
 pub(crate) mod naive;
-mod nginx;
+pub(crate) mod nginx;
 pub(crate) mod weir;
 
 /// Clients every proxy is configured for.
-const CLIENTS: usize = 4000;
+pub(crate) const CLIENTS: usize = 4000;
 
 /// How long a proxy may take until it answers.
 const START: Duration = Duration::from_secs(10);

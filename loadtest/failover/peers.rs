@@ -146,23 +146,8 @@ fn nginx(
     listen: SocketAddr,
     [primary, backup]: [SocketAddr; 2],
 ) -> std::io::Result<Vec<OsString>> {
-    let here = folder.display();
-    // Started by root it would run its workers as another user, who cannot enter the folder.
-    let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
-    let text = format!(
-        "{user}daemon off;
-pid {here}/nginx.pid;
-error_log {here}/error.log error;
-worker_processes auto;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off;
-    client_body_temp_path {here}/body;
-    proxy_temp_path {here}/proxy;
-    fastcgi_temp_path {here}/fastcgi;
-    uwsgi_temp_path {here}/uwsgi;
-    scgi_temp_path {here}/scgi;
-    upstream channel {{ server {primary}; server {backup} backup; }}
+    let http = format!(
+        "upstream channel {{ server {primary}; server {backup} backup; }}
     server {{
         listen {listen} backlog=4096;
         location / {{
@@ -172,11 +157,7 @@ http {{
             proxy_buffering off;
             proxy_next_upstream error timeout invalid_header http_502 http_503 http_504;
         }}
-    }}
-}}
-"
+    }}"
     );
-    let file = folder.join("nginx.conf");
-    std::fs::write(&file, text)?;
-    Ok(vec!["-e".into(), "stderr".into(), "-p".into(), folder.into(), "-c".into(), file.into()])
+    proxies::nginx::configured(folder, proxies::CLIENTS, &http)
 }

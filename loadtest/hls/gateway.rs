@@ -67,25 +67,8 @@ fn nginx(
     clients: usize,
 ) -> io::Result<Vec<OsString>> {
     let here = folder.display();
-    // Started by root it would run its workers as another user, who cannot enter the folder.
-    let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
-    let sockets = 2 * clients + 512;
-    let text = format!(
-        "{user}daemon off;
-pid {here}/nginx.pid;
-error_log stderr error;
-worker_processes auto;
-worker_rlimit_nofile {sockets};
-events {{ worker_connections {sockets}; }}
-http {{
-    access_log off;
-    client_body_temp_path {here}/body;
-    proxy_temp_path {here}/proxy;
-    fastcgi_temp_path {here}/fastcgi;
-    uwsgi_temp_path {here}/uwsgi;
-    scgi_temp_path {here}/scgi;
-    keepalive_requests 1000000000;
-    sendfile on;
+    let http = format!(
+        "sendfile on;
     tcp_nopush on;
     proxy_cache_path {here}/cache levels=1:2 keys_zone=hls:10m max_size=1g use_temp_path=off;
     upstream source {{ server {source}; keepalive 64; keepalive_requests 1000000000; }}
@@ -97,11 +80,7 @@ http {{
         proxy_cache_lock on;
         location / {{ proxy_pass http://source; proxy_cache_valid 200 60s; }}
         location ~ \\.m3u8$ {{ proxy_pass http://source; proxy_cache_valid 200 1s; }}
-    }}
-}}
-"
+    }}"
     );
-    let file = folder.join("nginx.conf");
-    std::fs::write(&file, text)?;
-    Ok(vec!["-e".into(), "stderr".into(), "-p".into(), folder.into(), "-c".into(), file.into()])
+    proxies::nginx::configured(folder, clients, &http)
 }
