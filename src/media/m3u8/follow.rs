@@ -2,6 +2,7 @@
 //! loaded again and again (8216bis sections 6.3.3 and 6.3.4).
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::media::m3u8::ByteRange;
@@ -17,6 +18,9 @@ const REMEMBERED: usize = 32;
 /// Lists in a row that lie wholly before what was played, until that is taken for a restart: a cache
 /// that lags is behind once in a while, not always.
 const OLD_MAX: u32 = 2;
+
+/// Segments by which one variant may be behind another: as many as are played before the end.
+const LAG_MAX: u64 = 3;
 
 /// A segment to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub struct Follow {
     remembered: VecDeque<(u64, u64)>,
     /// Lists in a row that had nothing but what is long gone.
     old: u32,
+    /// By how many segments the next list may be behind.
+    may_lag: u64,
 }
 
 impl Follow {
@@ -99,9 +105,9 @@ impl Follow {
     ///
     /// A live list begins three target durations before its end, one that has ended at its beginning.
     /// Where what comes next is in the list no longer, it goes on three target durations before the
-    /// end, with a break. A list that has begun anew, which shows in other segments under the same
-    /// numbers or in numbers that stay behind, is begun like a first one. Segments of EXT-X-GAP are left
-    /// out.
+    /// end, with a break. A list that has begun anew, which shows in numbers that go back and in other
+    /// segments under them, or in numbers that stay behind, is begun like a first one. Segments of
+    /// EXT-X-GAP are left out.
     ///
     /// # Errors
     /// [`Unfit`]; nothing has changed then.
@@ -112,15 +118,17 @@ impl Follow {
         };
         let (first, last) = (first.number, last.number);
         let newest = self.remembered.back().map(|(number, _)| *number);
-        let mut restarts = self.has_restarted(media, (first, last));
-        if newest.is_some_and(|newest| last < newest) && !restarts {
+        let is_behind = newest.is_some_and(|newest| last < newest);
+        let mut restarts = is_behind && self.has_restarted(media, (first, last));
+        if is_behind && !restarts {
             self.old = if self.overlaps(first, last) { 0 } else { self.old + 1 };
             restarts = self.old >= OLD_MAX;
             if !restarts {
                 return Ok(false);
             }
         }
-        let is_known = |next: &u64| newest.is_some() || *next <= last.saturating_add(1);
+        let is_known =
+            |next: &u64| newest.is_some() || *next <= last.saturating_add(1 + self.may_lag);
         let next = self.next.filter(|next| !restarts && *next >= first && is_known(next));
         let from = match next {
             Some(next) => usize::try_from(next - first).unwrap_or(usize::MAX),
@@ -131,7 +139,7 @@ impl Follow {
         let segments = media.segments.get(from..).unwrap_or_default();
         self.breaks |= next.is_none() && self.next.is_some();
         self.next = next.or(segments.first().map(|segment| segment.number));
-        (self.is_ended, self.old) = (media.is_ended, 0);
+        (self.is_ended, self.old, self.may_lag) = (media.is_ended, 0, 0);
         self.remember(media);
         Ok(restarts || newest.is_none_or(|newest| last > newest))
     }
@@ -167,7 +175,7 @@ impl Follow {
         self.remembered.clear();
         self.waiting.clear();
         self.next = again.or(self.next);
-        (self.breaks, self.old) = (true, 0);
+        (self.breaks, self.old, self.may_lag) = (true, 0, LAG_MAX);
     }
 
     /// Whether other segments stand under the same numbers.
@@ -175,7 +183,7 @@ impl Follow {
         let both = self.remembered.iter().filter(|(number, _)| (first..=last).contains(number));
         let mut same = both.filter_map(|(number, name)| {
             let index = usize::try_from(number - first).ok()?;
-            Some(media.segments.get(index)?.identity() == *name)
+            Some(name_of(media.segments.get(index)?) == *name)
         });
         // One that is the same shows that it is the same list.
         let known = same.next();
@@ -190,9 +198,19 @@ impl Follow {
     fn remember(&mut self, media: &Media<'_>) {
         let from = media.segments.len().saturating_sub(REMEMBERED);
         let newest = media.segments.get(from..).unwrap_or_default();
-        self.remembered =
-            newest.iter().map(|segment| (segment.number, segment.identity())).collect();
+        self.remembered = newest.iter().map(|segment| (segment.number, name_of(segment))).collect();
     }
+}
+
+/// What a segment is known again by when its list is loaded again: its file's name and the part of it.
+/// Hosts, directories and queries may hold tokens that are others each time.
+fn name_of(segment: &Segment<'_>) -> u64 {
+    let path = segment.uri.split(['?', '#']).next().unwrap_or_default();
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    file.hash(&mut hasher);
+    segment.byte_range.map(|range| (range.offset, range.length)).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The first segment of which at least half lies behind `position`; the last one where there is none.

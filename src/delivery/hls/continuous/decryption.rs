@@ -38,11 +38,16 @@ impl Decryption {
         self.mode.decrypt_blocks(Array::slice_as_chunks_mut(clear).0);
     }
 
+    /// Whether what has come does not end with a block.
+    pub(super) const fn is_amid_block(&self) -> bool {
+        !matches!(self.held_len, 0 | BLOCK)
+    }
+
     /// Appends the last block without its padding. Packagers that do not pad are forgiven: a block
-    /// without padding is given whole. False if the segment did not end with a block.
-    pub(super) fn end(mut self, out: &mut Vec<u8>) -> bool {
+    /// without padding is given whole. Of one that is not whole nothing is.
+    pub(super) fn end(mut self, out: &mut Vec<u8>) {
         if self.held_len != BLOCK {
-            return self.held_len == 0;
+            return;
         }
         let block = Array::cast_slice_from_core_mut(std::slice::from_mut(&mut self.held));
         self.mode.decrypt_blocks(block);
@@ -51,7 +56,6 @@ impl Decryption {
         let is_padding =
             (1..=BLOCK).contains(&count) && padding.iter().all(|byte| usize::from(*byte) == count);
         out.extend_from_slice(if is_padding { clear } else { &self.held });
-        true
     }
 }
 
@@ -66,7 +70,8 @@ mod tests {
     fn clear(bytes: &[u8], piece: usize) -> (Vec<u8>, bool) {
         let (mut decryption, mut out) = (Decryption::new(KEY, IV), Vec::new());
         bytes.chunks(piece).for_each(|bytes| decryption.push(bytes, &mut out));
-        let is_whole = decryption.end(&mut out);
+        let is_whole = !decryption.is_amid_block();
+        decryption.end(&mut out);
         (out, is_whole)
     }
 

@@ -42,8 +42,8 @@ impl Pace {
                 self.has_clock = true;
             }
         }
-        let origin = *self.origin.get_or_insert(now);
-        let due = (origin + self.position).checked_sub(self.lead).unwrap_or(now).max(origin);
+        self.origin.get_or_insert(now);
+        let due = self.time(now);
         if now.saturating_duration_since(due) > LATE_MAX {
             self.origin = now.checked_sub(self.position);
             return now;
@@ -51,11 +51,27 @@ impl Pace {
         due
     }
 
+    /// When the bytes at this position are due.
+    fn time(&self, now: Instant) -> Instant {
+        let Some(origin) = self.origin else { return now };
+        (origin + self.position).checked_sub(self.lead).unwrap_or(now).max(origin)
+    }
+
     /// A segment of so long has ended. Where its stream has no clock, this has to do.
     pub(super) fn segment_ends(&mut self, duration: Duration) {
         if !std::mem::take(&mut self.has_clock) {
             self.position += duration;
         }
+    }
+
+    /// By how much what is due next is late.
+    pub(super) fn late(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.time(now))
+    }
+
+    /// Everything from now on is sent later by so much.
+    pub(super) fn put_off(&mut self, by: Duration) {
+        self.origin = self.origin.and_then(|origin| origin.checked_add(by));
     }
 
     /// Everything from now on is sent earlier by so much.
@@ -99,6 +115,17 @@ mod tests {
         let late = now + seconds(60);
         assert_eq!(pace.due(pcr(2), late), late);
         assert_eq!(pace.due(pcr(3), late), late + seconds(1));
+    }
+
+    #[test]
+    fn what_is_put_off_is_due_later_for_good() {
+        let now = Instant::now() + seconds(3600);
+        let mut pace = Pace::new(seconds(2));
+        pace.due(pcr(0), now);
+        assert_eq!(pace.due(pcr(4), now + seconds(9)), now + seconds(2));
+        pace.put_off(seconds(7));
+        assert_eq!(pace.due(None, now + seconds(9)), now + seconds(9));
+        assert_eq!(pace.due(pcr(6), now + seconds(9)), now + seconds(11));
     }
 
     #[test]

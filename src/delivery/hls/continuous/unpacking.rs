@@ -15,6 +15,8 @@ pub(super) struct Unpacking {
     /// Bytes of it that have come, as they come.
     taken: u64,
     decryption: Option<Decryption>,
+    /// Where it ended amid a block.
+    short_at: Option<u64>,
     /// Bytes by which it cannot be judged yet.
     head: Vec<u8>,
     is_judged: bool,
@@ -48,16 +50,19 @@ impl Unpacking {
         self.cleared(false)
     }
 
-    /// All of it has come; what was held back.
+    /// All of it has come; what was held back. What ends amid a block goes on with what is to come, or,
+    /// if that is nothing, has ended all the same.
     ///
     /// # Errors
-    /// As [`Unpacking::push`].
+    /// As [`Unpacking::push`], and [`upstream::Error::Short`].
     pub(super) fn end(&mut self) -> Result<&[u8], Failure> {
         self.clear.clear();
-        if let Some(decryption) = self.decryption.take()
-            && !decryption.end(&mut self.clear)
-        {
+        let is_amid_block = self.decryption.as_ref().is_some_and(Decryption::is_amid_block);
+        if is_amid_block && self.short_at.replace(self.taken) != Some(self.taken) {
             return Err(upstream::Error::Short.into());
+        }
+        if let Some(decryption) = self.decryption.take() {
+            decryption.end(&mut self.clear);
         }
         self.cleared(true)
     }
@@ -92,6 +97,12 @@ impl Unpacking {
 
 #[cfg(test)]
 mod tests {
+    use aes::Aes128;
+    use cbc::Encryptor;
+    use cbc::cipher::Array;
+    use cbc::cipher::BlockModeEncrypt;
+    use cbc::cipher::KeyIvInit;
+
     use super::*;
 
     fn stream(packets: usize) -> Vec<u8> {
@@ -121,6 +132,29 @@ mod tests {
             for piece in [1, 188, 5000] {
                 assert!(unpacked(&stream, piece).unwrap() == stream, "{packets} in {piece}");
             }
+        }
+    }
+
+    #[test]
+    fn what_ends_amid_a_block_is_gone_on_with() {
+        let (key, iv) = ([7; BLOCK], [9; BLOCK]);
+        let stream = stream(20);
+        let mut bytes = stream.clone();
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+        let padding = u8::try_from(bytes.len() - stream.len()).unwrap();
+        bytes[stream.len()..].fill(padding);
+        let mut mode = Encryptor::<Aes128>::new(&Array(key), &Array(iv));
+        mode.encrypt_blocks(Array::slice_as_chunks_mut(&mut bytes).0);
+        let (first, rest) = bytes.split_at(bytes.len() - 30);
+        for rest in [rest, &[]] {
+            let (mut unpacking, mut out) = (Unpacking::default(), Vec::new());
+            unpacking.decrypt(key, iv);
+            out.extend_from_slice(unpacking.push(first).unwrap());
+            assert!(unpacking.end().is_err());
+            unpacking.decrypt(key, iv);
+            out.extend_from_slice(unpacking.push(rest).unwrap());
+            out.extend_from_slice(unpacking.end().unwrap());
+            assert!(if rest.is_empty() { stream.starts_with(&out) } else { stream == out });
         }
     }
 

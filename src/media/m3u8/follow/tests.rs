@@ -119,6 +119,43 @@ fn other_segments_under_the_same_numbers_are_a_restart() {
 }
 
 #[test]
+fn a_variant_that_lags_is_waited_for_and_one_that_is_elsewhere_is_begun() {
+    let changed = || {
+        let mut follow = Follow::new();
+        take(&mut follow, &list(10..16, "", "")).unwrap();
+        numbers(&mut follow);
+        follow.changes(None);
+        follow
+    };
+    let mut follow = changed();
+    assert_eq!(take(&mut follow, &list(7..13, "low", "")), Ok(true), "three behind");
+    assert!(numbers(&mut follow).is_empty());
+    assert_eq!(take(&mut follow, &list(11..17, "low", "")), Ok(true));
+    assert_eq!(numbers(&mut follow), [-16]);
+    let mut follow = changed();
+    take(&mut follow, &list(6..12, "low", "")).unwrap();
+    assert_eq!(numbers(&mut follow), [-9, 10, 11], "four behind");
+}
+
+#[test]
+fn a_token_that_is_another_one_each_time_is_no_restart() {
+    let with_token = |numbers: std::ops::Range<u64>, token: &str| {
+        list(numbers, "", "").replace("\nn", &format!("\nhttp://{token}.example/{token}/n"))
+    };
+    let mut follow = Follow::new();
+    take(&mut follow, &with_token(10..16, "a")).unwrap();
+    numbers(&mut follow);
+    assert_eq!(take(&mut follow, &with_token(11..17, "b")), Ok(true));
+    assert_eq!(numbers(&mut follow), [16]);
+    assert_eq!(take(&mut follow, &with_token(10..16, "c")), Ok(false), "a cache that lags");
+    assert!(numbers(&mut follow).is_empty());
+    // Names that are others each time say nothing while the numbers go on.
+    assert_eq!(take(&mut follow, &list(11..17, "x", "")), Ok(false));
+    assert_eq!(take(&mut follow, &list(12..18, "y", "")), Ok(true));
+    assert_eq!(numbers(&mut follow), [17]);
+}
+
+#[test]
 fn what_breaks_is_said() {
     let text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na\n#EXT-X-DISCONTINUITY\n#EXTINF:2,\nb\n\
                 #EXTINF:2,\n#EXT-X-GAP\nc\n#EXTINF:2,\nd\n#EXTINF:2,\ne\n#EXT-X-ENDLIST\n";

@@ -1,6 +1,12 @@
 //! Segments, playlists, variants and sources that fail.
 
+use std::time::Duration;
+
 use super::*;
+
+/// A live list of three segments.
+const LIVE: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:5\n\
+    #EXTINF:1,\na-5.ts\n#EXTINF:1,\na-6.ts\n#EXTINF:1,\na-7.ts\n";
 
 /// Sources that die are left for the next; what is slow for a while is not.
 fn failing_over() -> String {
@@ -48,6 +54,95 @@ async fn a_segment_that_is_gone_is_left_out_and_the_picture_goes_on() {
     assert_eq!(stretches(&viewer), [(A, 5, 7)]);
     let packets = picture(A).packets_per_second();
     assert!(viewer.trace().runs()[0].packets < 2 * packets, "the one between is not there");
+}
+
+#[tokio::test]
+async fn the_newest_segment_may_be_listed_before_it_is_there() {
+    let origin = Origin::start(|request| match (request.path(), request.attempt) {
+        ("/live.m3u8", attempt) => {
+            let end = if attempt > 1 { "#EXTINF:1,\na-8.ts\n#EXT-X-ENDLIST\n" } else { "" };
+            Script::m3u(&format!("{LIVE}{end}"))
+        }
+        ("/a-7.ts", 1) => Script::error("404 Not Found"),
+        (path, _) => media(&named(path)),
+    })
+    .await;
+    let gateway = gateway_with(&failing_over(), &[origin.url("/live.m3u8")]).await;
+    let viewer = whole(&gateway, STREAM).await;
+    assert_eq!(stretches(&viewer), [(A, 5, 8)]);
+    let packets = picture(A).packets_per_second();
+    assert!(viewer.trace().runs()[0].packets > 3 * packets, "nothing is left out");
+}
+
+#[tokio::test]
+async fn a_segment_is_not_left_out_while_there_is_something_in_hand() {
+    let origin = Origin::start(|request| match (request.path(), request.attempt) {
+        ("/list.m3u8", _) => Script::m3u(&ended(&[
+            "a-0.ts", "a-1.ts", "a-2.ts", "a-3.ts", "a-4.ts", "a-5.ts", "a-6.ts", "a-7.ts",
+            "a-8.ts",
+        ])),
+        ("/a-7.ts", 1..=3) => Script::error("503 Service Unavailable"),
+        (path, _) => media(&named(path)),
+    })
+    .await;
+    let gateway = gateway_with(&failing_over(), &[origin.url("/list.m3u8")]).await;
+    let viewer = whole(&gateway, STREAM).await;
+    assert_eq!(stretches(&viewer), [(A, 0, 8)]);
+    let packets = picture(A).packets_per_second();
+    assert!(viewer.trace().runs()[0].packets > 8 * packets, "nothing is left out");
+}
+
+#[tokio::test]
+async fn a_playlist_that_takes_long_is_played_on_when_it_comes() {
+    let origin = Origin::start(|request| match (request.path(), request.attempt) {
+        ("/live.m3u8", 1) => Script::m3u(LIVE),
+        ("/live.m3u8", attempt) => {
+            // Longer than three target durations.
+            let end = if attempt > 2 { "#EXTINF:1,\na-10.ts\n#EXT-X-ENDLIST\n" } else { "" };
+            let more = "#EXTINF:1,\na-8.ts\n#EXTINF:1,\na-9.ts\n";
+            Script::new()
+                .pause(Duration::from_millis(3100))
+                .then_all(Script::m3u(&format!("{LIVE}{more}{end}")))
+        }
+        (path, _) => media(&named(path)),
+    })
+    .await;
+    let gateway = gateway_with(&failing_over(), &[origin.url("/live.m3u8")]).await;
+    let viewer = whole(&gateway, STREAM).await;
+    assert_eq!(stretches(&viewer), [(A, 5, 10)]);
+    let paths: Vec<_> = origin.seen().iter().map(|asked| asked.path().to_owned()).collect();
+    let expected = ["/live.m3u8", "/a-8.ts", "/a-9.ts", "/live.m3u8", "/a-10.ts"];
+    assert_eq!(paths[4..], expected, "each list is played before the next is loaded");
+}
+
+#[tokio::test]
+async fn a_redirect_with_another_token_each_time_is_followed_from_its_beginning() {
+    let origin = Origin::start(|request| {
+        let path = request.path();
+        if path == "/live.m3u8" {
+            let token = request.attempt;
+            return Script::redirect("302 Found", &format!("/token-{token}/live.m3u8"));
+        }
+        if path.ends_with("/live.m3u8") {
+            // A token is good for one request.
+            if request.attempt > 1 {
+                return Script::error("403 Forbidden");
+            }
+            let end = if path.starts_with("/token-1/") {
+                ""
+            } else {
+                "#EXTINF:1,\na-8.ts\n#EXT-X-ENDLIST\n"
+            };
+            return Script::m3u(&format!("{LIVE}{end}"));
+        }
+        media(&named(path))
+    })
+    .await;
+    let gateway = gateway_with(&failing_over(), &[origin.url("/live.m3u8")]).await;
+    let viewer = whole(&gateway, STREAM).await;
+    assert_eq!(stretches(&viewer), [(A, 5, 8)]);
+    assert_eq!(viewer.trace().runs().len(), 1, "nothing is repeated");
+    assert_eq!(gateway.figures("weir_failovers_total", "one").await, "");
 }
 
 #[tokio::test]
@@ -99,6 +194,28 @@ async fn a_source_whose_playlist_is_gone_is_left_for_the_next_at_a_picture() {
     viewer.final_report().assert_clean("two sources");
     assert_eq!(stretches(&viewer), [(A, 5, 7), (B, 0, 1)]);
     assert_eq!(gateway.figures("weir_failovers_total", "one").await, "broken 1");
+}
+
+#[tokio::test]
+async fn a_source_that_was_opened_in_a_hurry_has_its_time_afterwards() {
+    let first = dying(|| Script::error("404 Not Found")).await;
+    let slow = Origin::start(|request| {
+        let path = request.path();
+        if path.ends_with(".m3u8") {
+            return Script::m3u(&ended(&["b-0.ts", "b-1.ts", "b-2.ts"]));
+        }
+        // Longer than a standby may take while another source is left.
+        let pause = if path == "/b-1.ts" { 2700 } else { 0 };
+        Script::new().pause(Duration::from_millis(pause)).then_all(media(&named(path)))
+    })
+    .await;
+    let last = list(&["a-50.ts"]).await;
+    let sources = [first.url("/live.m3u8"), slow.url("/list.m3u8"), last.url("/list.m3u8")];
+    let gateway = gateway_with(&failing_over(), &sources).await;
+    let viewer = whole(&gateway, STREAM).await;
+    assert_eq!(stretches(&viewer), [(A, 5, 7), (B, 0, 2)]);
+    let paths: Vec<_> = slow.seen().iter().map(|asked| asked.path().to_owned()).collect();
+    assert_eq!(paths, ["/list.m3u8", "/b-0.ts", "/b-1.ts", "/b-2.ts"], "each is asked for once");
 }
 
 #[tokio::test]
