@@ -89,7 +89,7 @@ fn measure(wish: &Wish) -> (Vec<Row>, Vec<String>) {
     let mut failures = Vec::new();
     let programs = programs(wish);
     let origin = Origin::start().unwrap();
-    let folder = std::env::temp_dir().join(format!("weir-loadtest-{}", std::process::id()));
+    let folder = machine::folder();
     let mut rows = rows(wish, &programs);
     for round in 1..=wish.rounds {
         for row in &mut rows {

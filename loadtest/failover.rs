@@ -117,7 +117,7 @@ struct Measured {
 /// Measures, prints and writes everything down; whether the streams stayed whole.
 pub(crate) fn run(wish: &Wish) -> Result<bool, String> {
     let facts = machine::facts(&wish.weir);
-    let folder = std::env::temp_dir().join(format!("weir-loadtest-{}", std::process::id()));
+    let folder = machine::folder();
     let measured = measure(wish, &folder);
     std::fs::remove_dir_all(&folder).ok();
     let measured = measured?;

@@ -75,7 +75,7 @@ struct Row {
 /// Measures, prints and writes everything down; whether all players got what they should.
 pub(crate) fn run(wish: &Wish) -> Result<bool, String> {
     let facts = machine::facts(&wish.weir);
-    let folder = std::env::temp_dir().join(format!("weir-loadtest-{}", std::process::id()));
+    let folder = machine::folder();
     let measured = measure(wish, &folder);
     std::fs::remove_dir_all(&folder).ok();
     let (rows, failures) = measured?;

@@ -1,10 +1,16 @@
 //! Where and with what the figures came about.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process;
 use crate::proxies::Kind;
+
+/// A folder for what a run writes, that no other run has. Whoever makes it removes it.
+pub(crate) fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("weir-loadtest-{}", std::process::id()))
+}
 
 /// Name and value of each fact.
 pub(crate) fn facts(weir: &Path) -> Vec<(&'static str, String)> {

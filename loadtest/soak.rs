@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cell;
+use crate::machine;
 use crate::origin::Origin;
 use crate::process::Cpu;
 use crate::proxies::Kind;
@@ -33,7 +34,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 pub(crate) fn run(weir: &Path, minutes: u64, clients: usize) -> Result<bool, String> {
     let kind = Kind::WeirWatched;
     let origin = Origin::start().map_err(|error| error.to_string())?;
-    let folder = std::env::temp_dir().join(format!("weir-loadtest-{}", std::process::id()));
+    let folder = machine::folder();
     let (proxy, to) = kind.start(weir, &folder, origin.address, &SCENARIO)?;
     let rest = proxy.pss();
     let scenario = Scenario { clients, ..SCENARIO };

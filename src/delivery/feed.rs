@@ -190,7 +190,7 @@ impl Feed {
             }
             Some(Err(error)) => Loss::from(&error),
             None if active.line.is_complete() => {
-                (self.is_complete, self.is_over) = (true, true);
+                self.is_complete = true;
                 return Poll::Ready(None);
             }
             None => Reason::Ended.into(),

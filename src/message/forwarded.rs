@@ -18,6 +18,15 @@ const HOPS_MAX: usize = 64;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// One subscriber: an IPv4 address, or an IPv6 /64, which one subscriber has all of.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// The address of the client that sent a request with `headers` over a connection from `peer`.
 ///
 /// Only a trusted peer is believed, and only as far as trust goes: walking back from the last hop,

@@ -1,7 +1,7 @@
 //! How many clients and how many requests: places that are taken before a stream is opened, and a
 //! request rate for each address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use governor::{Quota, RateLimiter};
 use crate::config;
 use crate::lifecycle::Entry;
 use crate::lifecycle::Tally;
+use crate::message::forwarded::network;
 
 /// Addresses whose rate is remembered; beyond it those that have been quiet are forgotten, and when
 /// none is quiet requests are refused.
@@ -95,14 +96,6 @@ fn limiter(per_second: u32) -> Limiter {
     let rate = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
     let quota = Quota::per_second(rate).allow_burst(rate.saturating_add(rate.get()));
     RateLimiter::new(quota, HashMapStateStore::default(), DefaultClock::default())
-}
-
-/// One subscriber: an IPv4 address, or an IPv6 /64, which one subscriber has all of.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]

@@ -193,9 +193,8 @@ impl Continuous {
 
     /// Takes the channel's own playlist.
     fn first(&mut self, loaded: Loaded, max_bandwidth: u64) -> Result<(), Failure> {
-        let text = loaded.text.clone();
-        match read(&text).map_err(|_| Failure::NoStart("a playlist that cannot be read"))? {
-            Playlist::Media(_) => self.loaded(Ok(loaded)),
+        match read(&loaded.text).map_err(|_| Failure::NoStart("a playlist that cannot be read"))? {
+            Playlist::Media(media) => self.listed(&media, loaded.began),
             Playlist::Multivariant(list) => {
                 self.variables = loaded.variables;
                 self.choose(&list, max_bandwidth)?;

@@ -84,7 +84,8 @@ impl Delivery {
         let mut attempts = Vec::new();
         // The session has gone over with another of its playlists: sound follows the picture, and the
         // picture the sound.
-        let (source, is_left) = (viewing.source(), now.source != viewing.source());
+        let source = viewing.source();
+        let is_left = now.source != source;
         let is_doubtful = viewing.takes_doubt(now.source) || is_left;
         if !is_doubtful {
             let directives = directives(viewing, place, wish);

@@ -4,7 +4,7 @@
 //! three target durations.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -18,6 +18,7 @@ use crate::delivery::Viewer;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::lifecycle::Tasks;
+use crate::message::forwarded::network;
 
 mod viewing;
 
@@ -226,13 +227,5 @@ impl Table {
             let is_alone = sharing.get(&Arc::as_ptr(&slot)) == Some(&1);
             viewing.info.holds(slot.held().filter(|_| is_alone));
         }
-    }
-}
-
-/// One subscriber: an IPv4 address, or an IPv6 /64, which one subscriber has all of.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }

@@ -2,7 +2,6 @@
 //! loaded again and again (8216bis sections 6.3.3 and 6.3.4).
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::media::m3u8::ByteRange;
@@ -119,7 +118,8 @@ impl Follow {
         let (first, last) = (first.number, last.number);
         let newest = self.remembered.back().map(|(number, _)| *number);
         let is_behind = newest.is_some_and(|newest| last < newest);
-        let mut restarts = is_behind && self.has_restarted(media, (first, last));
+        let known = self.remembered.iter().copied();
+        let mut restarts = is_behind && media.contradicts(known, Segment::file_identity);
         if is_behind && !restarts {
             self.old = if self.overlaps(first, last) { 0 } else { self.old + 1 };
             restarts = self.old >= OLD_MAX;
@@ -132,7 +132,7 @@ impl Follow {
         let next = self.next.filter(|next| !restarts && *next >= first && is_known(next));
         let from = match next {
             Some(next) => usize::try_from(next - first).unwrap_or(usize::MAX),
-            None if media.is_ended && newest.is_none() => index_at(media, self.position),
+            None if media.is_ended && newest.is_none() => media.index_at(self.position),
             None => media.live_edge(),
         };
         self.waiting = pieces(media, from)?;
@@ -178,18 +178,6 @@ impl Follow {
         (self.breaks, self.old, self.may_lag) = (true, 0, LAG_MAX);
     }
 
-    /// Whether other segments stand under the same numbers.
-    fn has_restarted(&self, media: &Media<'_>, (first, last): (u64, u64)) -> bool {
-        let both = self.remembered.iter().filter(|(number, _)| (first..=last).contains(number));
-        let mut same = both.filter_map(|(number, name)| {
-            let index = usize::try_from(number - first).ok()?;
-            Some(name_of(media.segments.get(index)?) == *name)
-        });
-        // One that is the same shows that it is the same list.
-        let known = same.next();
-        known.is_some_and(|is_same| !is_same && !same.any(|is_same| is_same))
-    }
-
     /// Whether it has a segment that is remembered.
     fn overlaps(&self, first: u64, last: u64) -> bool {
         self.remembered.iter().any(|(number, _)| (first..=last).contains(number))
@@ -198,29 +186,9 @@ impl Follow {
     fn remember(&mut self, media: &Media<'_>) {
         let from = media.segments.len().saturating_sub(REMEMBERED);
         let newest = media.segments.get(from..).unwrap_or_default();
-        self.remembered = newest.iter().map(|segment| (segment.number, name_of(segment))).collect();
+        self.remembered =
+            newest.iter().map(|segment| (segment.number, segment.file_identity())).collect();
     }
-}
-
-/// What a segment is known again by when its list is loaded again: its file's name and the part of it.
-/// Hosts, directories and queries may hold tokens that are others each time.
-fn name_of(segment: &Segment<'_>) -> u64 {
-    let path = segment.uri.split(['?', '#']).next().unwrap_or_default();
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let mut hasher = DefaultHasher::new();
-    file.hash(&mut hasher);
-    segment.byte_range.map(|range| (range.offset, range.length)).hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The first segment of which at least half lies behind `position`; the last one where there is none.
-fn index_at(media: &Media<'_>, position: Duration) -> usize {
-    let mut end = Duration::ZERO;
-    let index = media.segments.iter().position(|segment| {
-        end = end.saturating_add(segment.duration);
-        end.saturating_sub(segment.duration / 2) >= position
-    });
-    index.unwrap_or(media.segments.len().saturating_sub(1))
 }
 
 /// All segments from the index `from` on.

@@ -236,6 +236,37 @@ impl<'a> Media<'a> {
         from_end.map_or(0, |behind| self.segments.len().saturating_sub(behind + 1))
     }
 
+    /// The first of the segments of which at least half lies after `position`; the last where there is
+    /// none.
+    pub(super) fn index_at(&self, position: Duration) -> usize {
+        let mut before = Duration::ZERO;
+        let index = self.segments.iter().position(|segment| {
+            let middle = before.saturating_add(segment.duration / 2);
+            before = before.saturating_add(segment.duration);
+            middle >= position
+        });
+        index.unwrap_or(self.segments.len().saturating_sub(1))
+    }
+
+    /// The segment with this number, if the list has it and does not skip it.
+    pub(super) fn numbered(&self, number: u64) -> Option<&Segment<'a>> {
+        let first = self.media_sequence.saturating_add(self.skipped);
+        self.segments.get(usize::try_from(number.checked_sub(first)?).ok()?)
+    }
+
+    /// Whether segments of before, by their numbers and what `identity` said of them, stand in the list
+    /// under their numbers, and all of them are others now. One that is the same shows that it is the
+    /// same list.
+    pub(super) fn contradicts(
+        &self,
+        known: impl IntoIterator<Item = (u64, u64)>,
+        identity: impl Fn(&Segment<'a>) -> u64,
+    ) -> bool {
+        let same = |(number, known)| Some(identity(self.numbered(number)?) == known);
+        let mut same = known.into_iter().filter_map(same);
+        same.next().is_some_and(|is_same| !is_same && !same.any(|is_same| is_same))
+    }
+
     /// The key whose line begins at `start`.
     pub(super) fn key_at(&self, start: usize) -> Option<&Key<'a>> {
         let index = self.keys.binary_search_by_key(&start, |key| key.lines.start).ok()?;
@@ -256,9 +287,19 @@ impl<'a> Media<'a> {
 impl Segment<'_> {
     /// What tells a segment from others: its URI, in whose query tokens may change, and byte range.
     pub(super) fn identity(&self) -> u64 {
-        let path = self.uri.split_once('?').map_or(self.uri, |(path, _)| path);
+        self.named(self.uri.split_once('?').map_or(self.uri, |(path, _)| path))
+    }
+
+    /// As [`Segment::identity`], by its file's name alone: hosts and directories may hold tokens, too,
+    /// that are others each time a list is loaded.
+    pub(super) fn file_identity(&self) -> u64 {
+        let path = self.uri.split(['?', '#']).next().unwrap_or_default();
+        self.named(path.rsplit('/').next().unwrap_or_default())
+    }
+
+    fn named(&self, name: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
-        path.hash(&mut hasher);
+        name.hash(&mut hasher);
         self.byte_range.map(|range| (range.offset, range.length)).hash(&mut hasher);
         hasher.finish()
     }

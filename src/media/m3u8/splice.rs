@@ -123,7 +123,10 @@ impl Splice {
     pub fn is_older(&self, playlist_text: &str, source: u32) -> bool {
         let Ok(Playlist::Media(media)) = read(playlist_text) else { return false };
         let is_same = self.source == Some(source) && !self.is_due && !self.has_restarted(&media);
-        is_same && Self::end(&media) < self.source_next && !self.is_contradicted(&media)
+        let known = self.remembered.iter().map(|one| (one.source_number, one.uri));
+        is_same
+            && Self::end(&media) < self.source_next
+            && !media.contradicts(known, Segment::identity)
     }
 
     /// Whether `_HLS_skip` may be passed on, so that a delta update comes back: `false` for good
@@ -173,25 +176,10 @@ impl Splice {
         if self.source.is_none() || media.media_sequence >= self.source_first {
             return false;
         }
-        let first = media.media_sequence.saturating_add(media.skipped);
         let is_known = |one: &Remembered| {
-            let index = one.source_number.checked_sub(first);
-            let index = index.and_then(|index| usize::try_from(index).ok());
-            let segment = index.and_then(|index| media.segments.get(index));
-            segment.is_some_and(|segment| segment.identity() == one.uri)
+            media.numbered(one.source_number).is_some_and(|segment| segment.identity() == one.uri)
         };
         !self.remembered.iter().any(is_known)
-    }
-
-    /// Whether segments of before stand under their numbers in this list, and all of them are others
-    /// now.
-    fn is_contradicted(&self, media: &Media<'_>) -> bool {
-        let first = media.media_sequence.saturating_add(media.skipped);
-        let mut same = self.remembered.iter().filter_map(|one| {
-            let index = usize::try_from(one.source_number.checked_sub(first)?).ok()?;
-            Some(media.segments.get(index)?.identity() == one.uri)
-        });
-        same.next().is_some_and(|is_same| !is_same && !same.any(|is_same| is_same))
     }
 
     /// The number after the last segment of a list, one that is there in part included.
@@ -206,7 +194,7 @@ impl Splice {
         self.is_shifted = true;
         (self.source_first, self.source_next) = (0, 0);
         self.remembered.clear();
-        let index = if media.is_ended { self.position(media) } else { media.live_edge() };
+        let index = if media.is_ended { media.index_at(self.offered) } else { media.live_edge() };
         let Some(segment) = media.segments.get(index) else {
             self.is_due = true;
             return;
@@ -218,17 +206,6 @@ impl Splice {
             source_discontinuity: segment.discontinuity,
             discontinuity: self.discontinuity.saturating_add(segment.discontinuities.max(1)),
         };
-    }
-
-    /// The index of the first segment of which at least half lies after what was offered.
-    fn position(&self, media: &Media<'_>) -> usize {
-        let mut before = Duration::ZERO;
-        let index = media.segments.iter().position(|segment| {
-            let middle = before.saturating_add(segment.duration / 2);
-            before = before.saturating_add(segment.duration);
-            middle >= self.offered
-        });
-        index.unwrap_or(media.segments.len().saturating_sub(1))
     }
 
     /// Notes what the client will know once it has the segments from index `shown` on.

@@ -90,7 +90,7 @@ impl Continuous {
         }
     }
 
-    pub(super) fn loaded(&mut self, loaded: Result<Loaded, Failure>) {
+    fn loaded(&mut self, loaded: Result<Loaded, Failure>) {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(failure) => return self.load_fails(failure),
@@ -103,7 +103,7 @@ impl Continuous {
         }
     }
 
-    fn listed(&mut self, media: &Media<'_>, began: Instant) {
+    pub(super) fn listed(&mut self, media: &Media<'_>, began: Instant) {
         let has_changed = match self.follow.take(media) {
             Ok(has_changed) => has_changed,
             Err(unfit) => return self.variant_fails(unfit.into()),
