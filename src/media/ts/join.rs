@@ -14,25 +14,32 @@ use crate::media::ts::watch::Position;
 use crate::media::ts::watch::Watcher;
 use audition::End;
 use counters::Sequence;
-use cutter::Cutter;
 use rewrite::Rewriter;
 use sent::Sent;
 
 pub use audition::Audition;
 pub use chain::Chain;
+pub use cutter::Cutter;
+pub use entry::Entries;
+pub use entry::Entry;
+pub use skip::Arrival;
+pub use skip::Departure;
 
 mod access;
 mod audition;
 mod chain;
 mod counters;
 mod cutter;
+mod entry;
 mod kind;
+mod lead;
 mod mapping;
 mod program;
 mod queue;
 mod replica;
 mod rewrite;
 mod sent;
+mod skip;
 mod splice;
 #[cfg(test)]
 mod tests;

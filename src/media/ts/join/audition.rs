@@ -3,6 +3,8 @@
 use crate::media::ts::join::Manner;
 use crate::media::ts::join::access::Verdict;
 use crate::media::ts::join::cutter::Cutter;
+use crate::media::ts::join::lead::Lead;
+use crate::media::ts::join::lead::Look;
 use crate::media::ts::join::program::Heard;
 use crate::media::ts::join::program::Program;
 use crate::media::ts::join::replica::Replica;
@@ -14,10 +16,7 @@ use crate::media::ts::packet::Pcr;
 use crate::media::ts::packet::Pid;
 use crate::media::ts::watch::Position;
 use crate::media::ts::watch::Watcher;
-use lead::Lead;
-use lead::Look;
 
-mod lead;
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,11 @@ use crate::media::ts::watch::Watcher;
 pub(super) struct Sequence(Vec<(Pid, u8)>);
 
 impl Sequence {
+    /// None was sent on any.
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     /// Goes on where `watcher` is.
     pub(super) fn after(watcher: &Watcher) -> Self {
         Self(watcher.continuity_counters().collect())

@@ -6,7 +6,7 @@ use crate::media::ts::packet::LEN;
 use crate::media::ts::watch::search::Search;
 
 /// Keeps the packet that is not whole yet and the one before. 400 bytes.
-pub(super) struct Cutter {
+pub struct Cutter {
     place: Place,
     /// The last whole packet; zeros before the first.
     last: [u8; LEN],
@@ -24,9 +24,16 @@ impl Place {
     const BOUNDARY: Self = Self::Step { packet: [0; LEN], len: 0 };
 }
 
+impl Default for Cutter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Cutter {
     /// A cutter before the first byte, which should begin a packet.
-    pub(super) const fn new() -> Self {
+    #[must_use]
+    pub const fn new() -> Self {
         Self { place: Place::BOUNDARY, last: [0; LEN] }
     }
 
@@ -46,7 +53,7 @@ impl Cutter {
     /// Takes the next bytes and hands each packet that they complete to `each`, in order. Each of
     /// them begins with the sync byte.
     #[inline]
-    pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8; LEN])) {
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8; LEN])) {
         let mut rest = bytes;
         while !rest.is_empty() {
             match &mut self.place {

@@ -1,4 +1,4 @@
-//! The stream that an audition listens to, and whether its pictures are random access points. A video
+//! The stream that leads a programme, and whether its pictures are random access points. A video
 //! that the PMT names and that is not sent, as with radio services, is none to wait for.
 
 use crate::media::ts::join::access::Scanner;

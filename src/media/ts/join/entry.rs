@@ -1,0 +1,204 @@
+//! Where a client can begin with a stream that runs: [`Entries`] follows it packet by packet and tells
+//! each random access point once it is known to be one.
+
+use std::sync::Arc;
+
+use crate::media::ts::join::access::Verdict;
+use crate::media::ts::join::counters::Sequence;
+use crate::media::ts::join::kind::Kind;
+use crate::media::ts::join::lead::Lead;
+use crate::media::ts::join::lead::Look;
+use crate::media::ts::join::program::Heard;
+use crate::media::ts::join::program::Program;
+use crate::media::ts::packet::ContinuityCounter;
+use crate::media::ts::packet::LEN;
+use crate::media::ts::packet::Packet;
+use crate::media::ts::packet::Pid;
+use crate::media::ts::psi;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of a section that fit in one packet, behind the pointer field (ISO/IEC 13818-1, 2.4.4.1).
+const SECTION_ROOM: usize = LEN - 4;
+
+/// Follows a stream; see the module.
+///
+/// Memory: what `Program` and `Lead` hold, and 4 bytes for each PID twice: 3 KiB for a usual stream,
+/// 100 KiB at most.
+pub struct Entries {
+    program: Program,
+    tables: Option<Arc<Tables>>,
+    lead: Option<Lead>,
+    counters: Sequence,
+    /// Packets so far.
+    packets: u64,
+    /// Where the picture that is looked at began.
+    candidate: Option<(u64, Sequence)>,
+    is_settled: bool,
+}
+
+/// What a client that begins is told first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tables {
+    pat: Vec<u8>,
+    pmt_pid: Pid,
+    pmt: Vec<u8>,
+    /// Video and sound.
+    pub(super) streams: Vec<Pid>,
+}
+
+/// A place to begin: at a random access point of the video, of radio at any frame. Memory: 4 bytes for
+/// each PID, 32 KiB at most; the tables are shared.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    packet: u64,
+    pub(super) tables: Arc<Tables>,
+    /// The counters before it.
+    pub(super) counters: Sequence,
+}
+
+impl Entries {
+    /// Before the first packet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            program: Program::new(None),
+            tables: None,
+            lead: None,
+            counters: Sequence::new(),
+            packets: 0,
+            candidate: None,
+            is_settled: false,
+        }
+    }
+
+    /// No random access point has come for too long: from now on the start of any PES packet of the
+    /// video is a place to begin, of a video of which nothing comes that of the first sound.
+    pub fn settle(&mut self) {
+        self.is_settled = true;
+        if self.lead.is_none() {
+            self.program.settle();
+            self.lay_out();
+        }
+    }
+
+    /// Whether the stream has said what it consists of.
+    #[must_use]
+    pub const fn has_tables(&self) -> bool {
+        self.tables.is_some()
+    }
+
+    /// The place behind the last packet, where a client may begin that does not mind to wait for its
+    /// first picture. `None` before the tables have come.
+    #[must_use]
+    pub fn here(&self) -> Option<Entry> {
+        let tables = Arc::clone(self.tables.as_ref()?);
+        Some(Entry { packet: self.packets, tables, counters: self.counters.clone() })
+    }
+
+    /// Takes the next packet. The place that it makes known may lie some packets before it.
+    pub fn push(&mut self, packet: &[u8; LEN]) -> Option<Entry> {
+        let number = self.packets;
+        self.packets += 1;
+        let view = Packet::parse(packet).filter(|view| !view.transport_error() && !view.is_null());
+        let found = view.and_then(|view| self.look(view, number));
+        self.counters.note(packet);
+        found
+    }
+
+    fn look(&mut self, packet: Packet<'_>, number: u64) -> Option<Entry> {
+        let heard = self.program.push(packet);
+        if heard == Heard::NewPmt || (self.lead.is_none() && heard == Heard::Pat) {
+            self.lay_out();
+        }
+        let lead = self.lead.as_mut()?;
+        if lead.kind.is_none() {
+            // There is nothing to wait for.
+            self.candidate = Some((number, self.counters.clone()));
+            return if heard >= Heard::SamePmt { self.found() } else { None };
+        }
+        lead.note_begun(packet, self.is_settled);
+        if packet.pid() != lead.pid {
+            return None;
+        }
+        let mut is_point = false;
+        let mut entry = None;
+        if packet.payload_unit_start() && packet.has_payload() {
+            is_point = lead.ends_at_point();
+            if is_point {
+                entry = self.found();
+            }
+            self.candidate = Some((number, self.counters.clone()));
+        }
+        let lead = self.lead.as_mut()?;
+        match lead.take(packet, self.is_settled) {
+            Verdict::Open => {}
+            Verdict::Point => {
+                lead.look = Look::Away;
+                entry = self.found().or(entry);
+            }
+            Verdict::Miss => {
+                lead.look = Look::Away;
+                self.candidate = None;
+            }
+        }
+        debug_assert!(!is_point || entry.is_some(), "a point has a beginning");
+        entry
+    }
+
+    fn found(&mut self) -> Option<Entry> {
+        let (packet, counters) = self.candidate.take()?;
+        Some(Entry { packet, tables: Arc::clone(self.tables.as_ref()?), counters })
+    }
+
+    /// The tables have changed.
+    fn lay_out(&mut self) {
+        let Some(announced) = self.program.announced().filter(|_| self.program.is_settled()) else {
+            return;
+        };
+        let is_of_programme = |kind: Kind| kind.is_video() || kind.is_audio();
+        let streams = announced.pmt.streams();
+        let streams = streams.filter(|stream| is_of_programme(Kind::of(stream)));
+        let tables = Tables {
+            pat: announced.pat.to_vec(),
+            pmt_pid: announced.pmt_pid,
+            pmt: announced.pmt_section.to_vec(),
+            streams: streams.map(|stream| stream.pid).collect(),
+        };
+        self.lead = Some(Lead::of(&announced.pmt));
+        self.tables = Some(Arc::new(tables));
+        self.candidate = None;
+    }
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Entry {
+    /// The number of the packet that it begins with, counted from 0.
+    #[must_use]
+    pub const fn packet(&self) -> u64 {
+        self.packet
+    }
+}
+
+impl Tables {
+    /// PIDs and sections, in the order in which they are sent.
+    pub(super) fn sections(&self) -> [(Pid, &[u8]); 2] {
+        [(Pid::PAT, &self.pat), (self.pmt_pid, &self.pmt)]
+    }
+
+    /// Appends a section in packets whose counters lead up to `last`, the last one that the PID has
+    /// had.
+    pub(super) fn write(pid: Pid, section: &[u8], last: Option<u8>, out: &mut Vec<u8>) {
+        let packets = (section.len() + 1).div_ceil(SECTION_ROOM);
+        let packets = u8::try_from(packets % 16).unwrap_or(0);
+        let before = last.unwrap_or(15).wrapping_sub(packets);
+        let mut counter = ContinuityCounter::after(before & 0x0F);
+        psi::write_packets(pid, &mut counter, section, out);
+    }
+}
