@@ -68,9 +68,10 @@
 //! layer listen    <- config flow lifecycle message metrics
 //! layer channel   <- config lifecycle message metrics
 //! layer upstream  <- config flow lifecycle message metrics
-//! layer delivery  <- channel config flow lifecycle media message metrics upstream
+//! layer relay     <- config media
+//! layer delivery  <- channel config flow lifecycle media message metrics relay upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics
-//! layer api       <- channel config delivery lifecycle listen message metrics
+//! layer api       <- channel config delivery lifecycle listen message metrics relay
 //! layer watchdog  <- lifecycle listen
 //! layer doctor    <- channel config lifecycle media message metrics upstream
 //! layer demo      <- config flow lifecycle listen media message metrics app
@@ -121,6 +122,7 @@ pub mod logging;
 pub mod media;
 pub mod message;
 pub mod metrics;
+pub mod relay;
 pub mod server;
 pub mod upstream;
 pub mod watchdog;

@@ -327,10 +327,10 @@ impl<'n> Section<'n> {
         let shown = shown_key(key);
         if syntax::looks_like_service(key) {
             syntax::QUOTE_SERVICE.to_owned()
-        } else if let Some(near) = nearest(key, self.known.iter().copied()) {
-            format!("unknown key `{shown}`; did you mean `{near}`?")
         } else if TOP_KEYS.contains(&key) {
             format!("unknown key `{shown}`; it belongs at the top level, not below `{}`", self.path)
+        } else if let Some(near) = nearest(key, self.known.iter().copied()) {
+            format!("unknown key `{shown}`; did you mean `{near}`?")
         } else {
             format!("unknown key `{shown}`; known here: {}", self.known.join(", "))
         }

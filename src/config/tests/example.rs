@@ -60,8 +60,8 @@ fn holds_every_key() {
         ["state_dir: state  # default"],
         "null there means a default of its own"
     );
-    assert_eq!(seen, 75);
-    assert_eq!(leaves(&effective).len(), 75);
+    assert_eq!(seen, 81);
+    assert_eq!(leaves(&effective).len(), 81);
     for key in TOP_KEYS {
         assert!(effective.contains(&format!("{key}:")), "{key}");
     }
@@ -87,7 +87,7 @@ fn shows_the_defaults() {
         assert_eq!(shown.1, value, "{key}");
         seen += 1;
     }
-    assert_eq!((seen, without), (41, named.map(str::to_owned).to_vec()));
+    assert_eq!((seen, without), (47, named.map(str::to_owned).to_vec()));
     for (key, value) in [
         ("providers.acme.max_connections", Provider::default().max_connections.to_string()),
         ("receivers.living-room.max_connections", Receiver::default().max_connections.to_string()),
