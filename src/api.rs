@@ -2,6 +2,7 @@
 //! every media task is stuck.
 
 mod handler;
+mod relay;
 mod switch;
 mod types;
 

@@ -288,7 +288,7 @@ impl App {
         }
         let api = Api::new(
             Arc::clone(&self.catalogs),
-            self.delivery.sessions().clone(),
+            self.delivery.clone(),
             Arc::clone(&self.metrics),
             self.readiness.clone(),
             self.lanes.clone(),

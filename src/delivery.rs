@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::header::USER_AGENT;
 use http::{HeaderMap, Method, Response};
 use http_body_util::Either;
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
 use crate::delivery::feed::Course;
-use crate::delivery::feed::Feed;
+use crate::delivery::feed::Feeding;
 use crate::delivery::hls::Hls;
 use crate::delivery::hls::Viewing;
 use crate::delivery::line::Line;
@@ -27,7 +28,9 @@ use crate::delivery::reading::Reading;
 use crate::delivery::reading::Rest;
 use crate::delivery::seal::Behind;
 use crate::delivery::sessions::Opening;
+use crate::delivery::sessions::Role;
 use crate::delivery::sessions::Session;
+use crate::delivery::shared::Shared;
 use crate::flow;
 use crate::flow::Control;
 use crate::flow::Way;
@@ -56,6 +59,7 @@ mod reading;
 pub mod resume;
 pub mod seal;
 pub mod sessions;
+pub mod shared;
 mod silence;
 mod timer;
 pub mod viewer;
@@ -70,6 +74,9 @@ pub use pipe::SessionBody;
 pub use seal::Seal;
 pub use sessions::Sessions;
 pub use viewer::Viewer;
+
+/// Characters of a `User-Agent` that are remembered.
+const USER_AGENT_MAX: usize = 200;
 
 /// The body of every media answer: bytes at hand, or a session's stream.
 pub type Body = Either<Held, SessionBody>;
@@ -147,6 +154,14 @@ pub struct Wish {
     pub config: Arc<Config>,
 }
 
+impl Wish {
+    /// What the client calls itself, for whoever looks who watches.
+    fn user_agent(&self) -> Option<Box<str>> {
+        let text = self.headers.get(USER_AGENT)?.to_str().ok()?;
+        Some(text.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect())
+    }
+}
+
 /// Why a client gets no stream.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -190,6 +205,7 @@ pub struct Delivery {
     metrics: Arc<Metrics>,
     seal: Arc<Seal>,
     hls: Arc<Hls>,
+    shared: Arc<Shared>,
     /// Whether the kernel lets bytes be spliced.
     splices: bool,
     /// Cancelled when the grace of a stop is over, so that sessions know who ended them.
@@ -217,7 +233,8 @@ impl Delivery {
         };
         let cut = tasks.cut_notice();
         let hls = Arc::new(Hls::new(tasks.clone(), shared_bytes));
-        Self { fetcher, sessions, metrics, seal, hls, splices, cut }
+        let shared = Arc::new(Shared::new(tasks.clone()));
+        Self { fetcher, sessions, metrics, seal, hls, shared, splices, cut }
     }
 
     /// Who watches what.
@@ -232,13 +249,14 @@ impl Delivery {
     /// # Errors
     /// See [`Error`]; nothing has been sent to the client then.
     pub async fn serve(&self, channel: &Arc<Channel>, wish: Wish) -> Result<Response<Body>, Error> {
-        if let Some(missing) = beyond_pass_through(&channel.profile) {
+        if let Some(missing) = beyond_sharing(&channel.profile) {
             return Err(Error::Unsupported(channel.profile.name.clone(), missing));
         }
         match channel.kind() {
-            Some(Kind::Live) => self.live(channel, wish).await,
             Some(Kind::Vod) => self.vod(channel, wish, Piece::Whole).await,
             Some(Kind::Hls) if wish.form == Form::Own => self.playlist(channel, wish).await,
+            _ if self.shares(channel) => self.relayed(channel, wish).await,
+            Some(Kind::Live) => self.live(channel, wish).await,
             Some(Kind::Hls) => self.live(channel, wish).await,
             None => self.detect(channel, wish).await,
         }
@@ -253,26 +271,42 @@ impl Delivery {
         question: Question,
     ) -> SessionBody {
         wish.control.no_hurry();
-        let manner = match wish.config.failover.join {
+        let control = Arc::clone(&wish.control);
+        let feeding = self.feeding(channel, opened, question, (&control, true));
+        let desk = Some(Arc::clone(&feeding.desk));
+        let session =
+            self.session(channel, wish, feeding.source, &feeding.line, desk, Piece::Whole);
+        let feed = feeding.begin(session.info().id);
+        SessionBody::new(Carriage::Live(Box::new(feed)), session)
+    }
+
+    /// What feeds a client from a source that was opened, or, where `is_client` is false, somebody who
+    /// reads the bytes.
+    fn feeding(
+        &self,
+        channel: &Arc<Channel>,
+        opened: Opened,
+        question: Question,
+        (control, is_client): (&Arc<Control>, bool),
+    ) -> Feeding {
+        let manner = match question.config.failover.join {
             _ if opened.container != Container::MpegTs => None,
             Join::Raw => None,
             Join::Aligned => Some(Manner::Aligned),
             Join::Seamless => Some(Manner::Seamless),
         };
+        let way = if manner.is_some() { Way::Watched } else { self.way() };
         let course = Course {
             delivery: self.clone(),
             channel: Arc::clone(channel),
             question,
             container: opened.container,
-            control: Arc::clone(&wish.control),
-            way: if manner.is_some() { Way::Watched } else { self.way() },
+            control: Arc::clone(control),
+            way: is_client.then_some(way),
         };
-        let (source, desk) = (opened.source, Arc::new(Desk::default()));
-        let line = Line::new(opened, course.way, &wish.control);
-        let session =
-            self.session(channel, wish, source, &line, Some(Arc::clone(&desk)), Piece::Whole);
-        let feed = Feed::new(course, manner, (source, line), desk, session.info().id);
-        SessionBody::new(Carriage::Live(Box::new(feed)), session)
+        let source = opened.source;
+        let line = Line::new(opened, course.way, control);
+        Feeding { course, manner, source, line, desk: Arc::default() }
     }
 
     /// The body of a file, or of a part of one, from a source that was opened. `rest` is how it goes
@@ -287,7 +321,7 @@ impl Delivery {
     ) -> SessionBody {
         let patience = wish.config.failover.response_timeout;
         let source = opened.source;
-        let line = Line::new(opened, self.way(), &wish.control);
+        let line = Line::new(opened, Some(self.way()), &wish.control);
         let session = self.session(channel, wish, source, &line, None, piece);
         let reading = Reading::new((source, line), extent, patience, rest);
         SessionBody::new(Carriage::File(Box::new(reading)), session)
@@ -315,8 +349,9 @@ impl Delivery {
         let session = self.sessions.begin(Opening {
             channel: Arc::clone(channel),
             source,
-            client: wish.client,
-            viewer: wish.viewer,
+            client: Some(wish.client),
+            user_agent: wish.user_agent(),
+            viewer: Some(wish.viewer),
             started: wish.started,
             control: wish.control,
             slot: line.lease(),
@@ -324,7 +359,7 @@ impl Delivery {
             place: wish.place,
             cut: self.cut.clone(),
             way: line.way(),
-            is_whole: true,
+            role: Role::Alone,
         });
         control.end_with(session.leave().clone());
         session
@@ -339,13 +374,13 @@ impl Delivery {
     }
 }
 
-/// What the profile asks for beyond passing bytes through.
-fn beyond_pass_through(profile: &config::Profile) -> Option<&'static str> {
+/// What the profile asks for beyond passing bytes through and sharing them.
+fn beyond_sharing(profile: &config::Profile) -> Option<&'static str> {
     if profile.audio.is_some() {
         return Some("the audio remux");
     }
     if profile.ffmpeg.is_some() {
         return Some("FFmpeg profiles");
     }
-    (profile.delivery == config::Delivery::Shared).then_some("the relay")
+    None
 }

@@ -71,7 +71,7 @@
 //! layer relay     <- config media
 //! layer delivery  <- channel config flow lifecycle media message metrics relay upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics
-//! layer api       <- channel config delivery lifecycle listen message metrics relay
+//! layer api       <- channel config delivery lifecycle listen message metrics
 //! layer watchdog  <- lifecycle listen
 //! layer doctor    <- channel config lifecycle media message metrics upstream
 //! layer demo      <- config flow lifecycle listen media message metrics app

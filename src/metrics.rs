@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::metrics::family::Family;
 use crate::metrics::histogram::Histogram;
+use crate::metrics::relay::Relays;
 use crate::metrics::upstream::Attempts;
 use crate::metrics::upstream::Failovers;
 use crate::metrics::upstream::Kept;
@@ -18,6 +19,7 @@ use crate::metrics::upstream::Kept;
 pub mod family;
 pub mod histogram;
 pub mod process;
+mod relay;
 mod upstream;
 
 pub use family::Value;
@@ -49,6 +51,7 @@ pub struct Metrics {
     attempts: Attempts,
     kept: Kept,
     failovers: Failovers,
+    relays: Relays,
     first_byte_seconds: Histogram,
     slot_wait_seconds: Histogram,
     http_requests_total: Family<2>,
@@ -93,6 +96,7 @@ impl Metrics {
             attempts: Attempts::new(),
             kept: Kept::new(),
             failovers: Failovers::new(),
+            relays: Relays::new(),
             first_byte_seconds: Histogram::new(
                 "weir_first_byte_seconds",
                 "From a client's request to its first media byte",
@@ -133,6 +137,7 @@ impl Metrics {
         self.attempts.write(&mut text);
         self.kept.write(&mut text);
         self.failovers.write(&mut text);
+        self.relays.write(&mut text);
         self.first_byte_seconds.write(&mut text);
         self.slot_wait_seconds.write(&mut text);
         self.http_requests_total.write(&mut text);
@@ -219,6 +224,37 @@ impl Metrics {
     /// A viewer's request for `channel` took over the connection of the viewer's last one.
     pub fn takeover(&self, channel: &str) {
         self.failovers.takeovers_total.of([channel]).add(1);
+    }
+
+    /// Relays of `channel` that run now; what is counted of them is there from now on, so that the first
+    /// one shows as a rise.
+    #[must_use]
+    pub fn relays(&self, channel: &str) -> Value {
+        self.relays.skips_total.of([channel]).add(0);
+        self.relays.dropped_total.of([channel]).add(0);
+        self.relays.relays.of([channel])
+    }
+
+    /// A relay of `channel` ended for the reason `end`.
+    pub fn relay_ended(&self, channel: &str, end: &'static str) {
+        self.relays.ended_total.of([channel, end]).add(1);
+    }
+
+    /// Bytes in the buffers of relays of `channel`.
+    #[must_use]
+    pub fn relay_buffer(&self, channel: &str) -> Value {
+        self.relays.buffer_bytes.of([channel])
+    }
+
+    /// Clients of relays of `channel` that were too slow: how often they skipped.
+    #[must_use]
+    pub fn relay_skips(&self, channel: &str) -> Value {
+        self.relays.skips_total.of([channel])
+    }
+
+    /// A client of a relay of `channel` was too slow and was dropped.
+    pub fn relay_dropped(&self, channel: &str) {
+        self.relays.dropped_total.of([channel]).add(1);
     }
 
     /// From a client's request to its first media byte.

@@ -15,14 +15,16 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
+use crate::api::relay;
 use crate::api::switch;
 use crate::api::types::ChannelView;
 use crate::api::types::Session;
 use crate::api::types::Status;
 use crate::channel::Catalog;
 use crate::channel::Catalogs;
+use crate::channel::Channel;
 use crate::config::Config;
-use crate::delivery::Sessions;
+use crate::delivery::Delivery;
 use crate::lifecycle::Lanes;
 use crate::lifecycle::Phase;
 use crate::lifecycle::Readiness;
@@ -44,7 +46,7 @@ pub struct Api(Arc<Parts>);
 
 struct Parts {
     catalogs: Arc<Catalogs>,
-    sessions: Sessions,
+    delivery: Delivery,
     metrics: Arc<Metrics>,
     readiness: Readiness,
     lanes: Lanes,
@@ -58,13 +60,13 @@ impl Api {
     #[must_use]
     pub fn new(
         catalogs: Arc<Catalogs>,
-        sessions: Sessions,
+        delivery: Delivery,
         metrics: Arc<Metrics>,
         readiness: Readiness,
         lanes: Lanes,
     ) -> Self {
         let started = Instant::now();
-        Self(Arc::new(Parts { catalogs, sessions, metrics, readiness, lanes, started }))
+        Self(Arc::new(Parts { catalogs, delivery, metrics, readiness, lanes, started }))
     }
 
     /// Whether a path is the admin listener's, where one address answers both.
@@ -89,10 +91,12 @@ impl Api {
                 "this Host is not an address of the admin listener",
             );
         }
-        let switched = switch::channel_in(path);
-        let (allowed, methods): (_, &[Method]) = match switched {
-            Some(_) => ("POST", &[Method::POST]),
-            None => ("GET, HEAD", &[Method::GET, Method::HEAD]),
+        let (switched, relays) = (switch::channel_in(path), relay::route(path));
+        let is_order = switched.is_some() || relays.is_some_and(relay::Route::is_order);
+        let (allowed, methods): (_, &[Method]) = if is_order {
+            ("POST", &[Method::POST])
+        } else {
+            ("GET, HEAD", &[Method::GET, Method::HEAD])
         };
         if !methods.contains(&request.method) {
             return method_not_allowed(allowed);
@@ -112,24 +116,25 @@ impl Api {
                 .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir admin\""));
             return answer;
         }
+        if is_order && switch::is_foreign(&request.headers) {
+            let detail = "this comes from a page of another site";
+            return problem_answer(StatusCode::FORBIDDEN, detail);
+        }
         if let Some(channel) = switched {
-            if switch::is_foreign(&request.headers) {
-                return problem_answer(
-                    StatusCode::FORBIDDEN,
-                    "this comes from a page of another site",
-                );
-            }
             return self.switch(&catalog, channel, body).await;
+        }
+        if let Some(route) = relays {
+            return self.relays(&catalog, route).await;
         }
         match path {
             "/metrics" => self.metrics(),
             "/api/status" => json(&self.status()),
             "/api/v1/sessions" => {
-                let running = self.0.sessions.list();
+                let running = self.0.delivery.sessions().list();
                 json(&running.iter().map(|info| Session::of(info)).collect::<Vec<_>>())
             }
             "/api/v1/channels" => {
-                let running = self.0.sessions.list();
+                let running = self.0.delivery.sessions().list();
                 let channels = catalog.channels().iter();
                 json(
                     &channels.map(|channel| ChannelView::of(channel, &running)).collect::<Vec<_>>(),
@@ -142,7 +147,7 @@ impl Api {
     /// Tells the sessions of a channel to go over to another source.
     async fn switch(&self, catalog: &Catalog, id: &str, body: Incoming) -> Answer {
         let Some(channel) = catalog.find(id) else {
-            return problem_answer(StatusCode::NOT_FOUND, "no channel has this id");
+            return unknown_channel();
         };
         let reading = timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await;
         let Ok(Ok(body)) = reading else {
@@ -151,7 +156,7 @@ impl Api {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return answer;
         };
-        let (sessions, sources) = (&self.0.sessions, channel.sources.len());
+        let (sessions, sources) = (self.0.delivery.sessions(), channel.sources.len());
         match switch::switch(sessions, id, sources, &body.to_bytes()).await {
             Ok((status, switches)) => {
                 let mut answer = json(&switches);
@@ -159,6 +164,31 @@ impl Api {
                 answer
             }
             Err((status, detail)) => problem_answer(status, &detail),
+        }
+    }
+
+    /// What is asked of the relays, or of one.
+    async fn relays(&self, catalog: &Catalog, route: relay::Route<'_>) -> Answer {
+        let delivery = &self.0.delivery;
+        let of = |id: &str, answer: &dyn Fn(&Channel) -> Answer| match catalog.find(id) {
+            Some(channel) => answer(channel),
+            None => unknown_channel(),
+        };
+        match route {
+            relay::Route::Health => json(&relay::health(delivery)),
+            relay::Route::Metrics => json(&relay::figures(delivery)),
+            relay::Route::HealthOf(id) => {
+                of(id, &|channel| json(&relay::health_of(delivery, channel)))
+            }
+            relay::Route::Status(id) => of(id, &|channel| json(&relay::status(delivery, channel))),
+            relay::Route::Stop(id) => of(id, &|channel| json(&relay::stop(delivery, channel))),
+            relay::Route::Start(id) => {
+                let Some(channel) = catalog.find(id) else { return unknown_channel() };
+                match relay::start(delivery, catalog, channel).await {
+                    Ok(done) => json(&done),
+                    Err((status, detail)) => problem_answer(status, &detail),
+                }
+            }
         }
     }
 
@@ -171,7 +201,7 @@ impl Api {
     }
 
     fn metrics(&self) -> Answer {
-        self.0.sessions.settle_all();
+        self.0.delivery.settle();
         let mut text = self.0.metrics.text();
         let main = Handle::current();
         process::write(&mut text, self.0.lanes.runtimes().chain([&main]));
@@ -188,7 +218,7 @@ impl Api {
                 Phase::Ready => "ready",
                 Phase::Draining => "draining",
             },
-            sessions: self.0.sessions.count(),
+            sessions: self.0.delivery.sessions().count(),
             channels: catalog.channels().len(),
             receivers: catalog.receivers().len(),
             uptime_seconds: self.0.started.elapsed().as_secs(),
@@ -266,6 +296,10 @@ fn json(document: &impl Serialize) -> Answer {
             problem_answer(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written")
         }
     }
+}
+
+fn unknown_channel() -> Answer {
+    problem_answer(StatusCode::NOT_FOUND, "no channel has this id")
 }
 
 fn problem_answer(status: StatusCode, detail: &str) -> Answer {

@@ -81,14 +81,26 @@ pub(super) async fn switch(
     if running.is_empty() {
         return Err((StatusCode::CONFLICT, "nobody watches this channel".to_owned()));
     }
-    let ordered: Vec<_> = running.iter().map(|info| (info, order(info, wish.source))).collect();
+    // Clients of a relay have one desk in common, and what comes of an order is the same for all of them.
+    let mut groups: Vec<(Ordered, Vec<Arc<Info>>)> = Vec::new();
+    for info in running {
+        let shares = |(_, known): &&mut (Ordered, Vec<Arc<Info>>)| shares_desk(&info, known);
+        match groups.iter_mut().find(shares) {
+            Some((_, known)) => known.push(info),
+            None => groups.push((order(&info, wish.source), vec![info])),
+        }
+    }
     let deadline = Instant::now() + PATIENCE;
     let (mut clients, mut statuses) = (Vec::new(), Vec::new());
-    for (info, ordered) in ordered {
-        let (client, status) = switched(info, ordered, deadline).await;
-        clients.push(client);
-        statuses.push(status);
+    for (ordered, infos) in groups {
+        let reply = reply(ordered, deadline).await;
+        for info in infos {
+            let (client, status) = switched(&info, reply);
+            clients.push(client);
+            statuses.push(status);
+        }
     }
+    clients.sort_by_key(|client| client.client_id);
     Ok((common(&statuses), Switches { channel: channel.to_owned(), clients }))
 }
 
@@ -143,15 +155,24 @@ impl Reply {
     }
 }
 
-async fn switched(info: &Info, ordered: Ordered, deadline: Instant) -> (Switched, StatusCode) {
-    let reply = match ordered {
+/// Whether it is switched with these.
+fn shares_desk(info: &Info, others: &[Arc<Info>]) -> bool {
+    let desk = others.first().and_then(|other| other.desk());
+    info.desk().zip(desk).is_some_and(|(own, other)| Arc::ptr_eq(own, other))
+}
+
+async fn reply(ordered: Ordered, deadline: Instant) -> Reply {
+    match ordered {
         Ok(answer) => match timeout_at(deadline, answer).await {
             Ok(Ok(outcome)) => Reply::Told(outcome),
             Ok(Err(_)) => Reply::Gone,
             Err(_) => Reply::Unanswered,
         },
         Err(known) => Reply::Told(known),
-    };
+    }
+}
+
+fn switched(info: &Info, reply: Reply) -> (Switched, StatusCode) {
     let source = info.source();
     let (from, to) = match reply {
         Reply::Told(Outcome::Switched { from, to }) => (from, Some(to)),

@@ -19,6 +19,7 @@ pub(super) struct Session {
     switches: u32,
     way: &'static str,
     client: String,
+    user_agent: String,
     seconds: u64,
     bytes: u64,
 }
@@ -82,7 +83,8 @@ impl Session {
             source: info.source(),
             switches: info.switches(),
             way: info.way,
-            client: info.client.to_string(),
+            client: info.client.map(|client| client.to_string()).unwrap_or_default(),
+            user_agent: info.user_agent.as_deref().unwrap_or_default().to_owned(),
             seconds: info.started.elapsed().as_secs(),
             bytes: info.bytes.load(Ordering::Relaxed),
         }

@@ -27,6 +27,8 @@ pub struct Channel {
     /// The name in URLs, metrics and logs. For a receiver's services `r/NAME`: labels come from
     /// the configuration only.
     pub id: Arc<str>,
+    /// Which stream it is: the id, and of a receiver's services the service as well. May be secret.
+    pub identity: Arc<str>,
     /// The name for people.
     pub name: String,
     /// In the order to try them; never empty.
@@ -199,6 +201,7 @@ impl Channel {
     pub fn only(&self, source: Source, kind: Kind) -> Self {
         Self {
             id: Arc::clone(&self.id),
+            identity: Arc::clone(&self.identity),
             name: self.name.clone(),
             sources: vec![source],
             profile: self.profile.clone(),
@@ -250,6 +253,7 @@ impl Receiver {
         let source = Source::from_receiver(0, &self.definition, target, owner)?;
         Ok(Channel {
             id: Arc::clone(&self.id),
+            identity: format!("{}/{target}", self.id).into(),
             name: self.definition.name.clone(),
             sources: vec![source],
             profile: self.profile.clone(),
@@ -292,6 +296,7 @@ impl Builder<'_> {
         }
         Ok(Arc::new(Channel {
             id: channel.id.as_str().into(),
+            identity: channel.id.as_str().into(),
             name: channel.name.clone(),
             sources,
             profile: definition.profile.clone(),

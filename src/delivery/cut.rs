@@ -10,6 +10,9 @@ pub enum Cut {
     /// The source sent nothing for too long, and there is no other.
     #[error("the source went silent")]
     Stalled,
+    /// It was behind the others of its relay for too long.
+    #[error("the client was too slow")]
+    TooSlow,
     /// A reload took the channel away.
     #[error("the channel was changed")]
     Reloaded,

@@ -94,10 +94,30 @@ struct Leaving {
     is_done: bool,
 }
 
+/// All that a feed begins with.
+pub(crate) struct Feeding {
+    pub(crate) course: Course,
+    /// How sources are joined; `None`: bytes follow bytes.
+    pub(crate) manner: Option<Manner>,
+    /// The source that was opened, and its line.
+    pub(crate) source: usize,
+    pub(crate) line: Line,
+    /// Where switches are ordered.
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl Feeding {
+    /// Begins. `seed` decides the jitter of pauses.
+    pub(crate) fn begin(self, seed: u64) -> Feed {
+        let Self { course, manner, source, line, desk } = self;
+        Feed::new(course, manner, (source, line), desk, seed)
+    }
+}
+
 impl Feed {
     /// Feeds from `line`, of the source with this index, until something better is found. `manner` is
     /// how sources are joined; `None`: bytes follow bytes.
-    pub(crate) fn new(
+    fn new(
         course: Course,
         manner: Option<Manner>,
         (source, line): (usize, Line),

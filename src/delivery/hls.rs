@@ -38,6 +38,7 @@ use crate::delivery::hls::viewings::Viewings;
 use crate::delivery::seal::Behind;
 use crate::delivery::seal::Sealed;
 use crate::delivery::sessions::Opening;
+use crate::delivery::sessions::Role;
 use crate::lifecycle::Tasks;
 use crate::media::m3u8::Variables;
 use crate::message::Cookies;
@@ -284,17 +285,18 @@ impl Delivery {
             self.sessions.begin(Opening {
                 channel: Arc::clone(channel),
                 source,
-                client: wish.client,
+                client: Some(wish.client),
+                user_agent: wish.user_agent(),
                 started: wish.started,
                 control: Arc::clone(&wish.control),
-                viewer: wish.viewer.clone(),
+                viewer: Some(wish.viewer.clone()),
                 slot: None,
                 desk: Some(Arc::default()),
                 // Each of its requests has a place of its own.
                 place: Box::new(()),
                 cut: self.cut.clone(),
                 way: "hls",
-                is_whole: true,
+                role: Role::Alone,
             })
         };
         self.hls.viewings.begin(number, (channel, &wish.viewer), (source, slot), session)

@@ -38,13 +38,16 @@ enum Upstream {
 
 impl Line {
     /// A line to a source that was opened, whose bytes go to the client behind `control`, in this way
-    /// where they can.
-    pub(crate) fn new(opened: Opened, way: Way, control: &Arc<Control>) -> Self {
+    /// where they can; without one they are handed over as they come.
+    pub(crate) fn new(opened: Opened, way: Option<Way>, control: &Arc<Control>) -> Self {
         let Opened { answer, slot, stream, .. } = opened;
-        let upstream = match (stream, answer.body.into_raw()) {
+        let upstream = match (stream, way) {
             (Some(stream), _) => Upstream::Continuous(stream),
-            (None, Ok(raw)) => Upstream::Raw(Passage::new(raw, way, Arc::clone(control))),
-            (None, Err(body)) => Upstream::Framed(*body),
+            (None, None) => Upstream::Framed(answer.body),
+            (None, Some(way)) => match answer.body.into_raw() {
+                Ok(raw) => Upstream::Raw(Passage::new(raw, way, Arc::clone(control))),
+                Err(body) => Upstream::Framed(*body),
+            },
         };
         Self { upstream, slot }
     }

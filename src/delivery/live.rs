@@ -18,7 +18,7 @@ use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
 /// The media type of transport streams: what receivers and Kodi look for letter by letter.
-const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
+pub(super) const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
 
 impl Delivery {
     /// Plays the first source whose first bytes are media. HEAD is answered from what is known:
@@ -65,7 +65,7 @@ impl Delivery {
     }
 }
 
-fn head(media_type: HeaderValue, body: Body) -> Response<Body> {
+pub(super) fn head(media_type: HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, media_type);

@@ -13,6 +13,7 @@ use crate::delivery::hls::Reader;
 use crate::delivery::reading::Reading;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
+use crate::delivery::shared::Client;
 use crate::lifecycle::Given;
 
 /// What a session's bytes are.
@@ -23,6 +24,8 @@ pub(crate) enum Carriage {
     File(Box<Reading>),
     /// A segment that others are given too.
     Shared(Reader),
+    /// A live stream that others are given too.
+    Relayed(Box<Client>),
 }
 
 /// The body of a session: frames come from the upstream connection when hyper has room for them,
@@ -66,6 +69,7 @@ impl Body for SessionBody {
             Carriage::Live(feed) => feed.poll_next(cx, &mut me.session),
             Carriage::File(reading) => reading.poll_next(cx, &mut me.session),
             Carriage::Shared(reader) => reader.poll_next(cx, &mut me.session),
+            Carriage::Relayed(client) => client.poll_next(cx, &mut me.session),
         };
         next.map_ok(|bytes| {
             me.session.passed(bytes.len());
@@ -75,7 +79,7 @@ impl Body for SessionBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.carriage {
-            Carriage::Live(_) => SizeHint::default(),
+            Carriage::Live(_) | Carriage::Relayed(_) => SizeHint::default(),
             Carriage::File(reading) => reading.size_hint(),
             Carriage::Shared(reader) => reader.size_hint(),
         }

@@ -219,7 +219,7 @@ impl Rest {
         let head = &opened.answer.head;
         self.original.check(passed, head.status, &head.headers)?;
         let way = self.delivery.way();
-        Ok(Line::new(opened, way, &self.control))
+        Ok(Line::new(opened, Some(way), &self.control))
     }
 
     async fn slot(&self, source: &Source) -> Result<Slot, Failure> {

@@ -17,6 +17,7 @@ use crate::delivery::Viewer;
 use crate::delivery::desk::Desk;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
+use crate::delivery::shared::Watchers;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
 use crate::media::ts::join::Seam;
@@ -24,6 +25,7 @@ use crate::media::ts::watch::Errors;
 use crate::metrics::Direction;
 use crate::metrics::Metrics;
 use crate::metrics::Presence;
+use crate::relay::Cursor;
 
 /// How a session ended. The words are the values of the metric's `end` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,12 @@ pub enum End {
     SourceStalled,
     /// The same viewer asked for something else, and its provider has no other connection.
     Replaced,
+    /// It is a client of a relay and was behind for too long.
+    TooSlow,
+    /// It is a relay that nobody has watched for `relay.idle_timeout`.
+    Idle,
+    /// Somebody has stopped its relay.
+    Stopped,
     /// A reload changed or removed the channel.
     Reloaded,
     /// The program stopped and its grace was over.
@@ -61,6 +69,9 @@ impl End {
             Self::SourceFailed(_) => "source_failed",
             Self::SourceStalled => "source_stalled",
             Self::Replaced => "replaced",
+            Self::TooSlow => "too_slow",
+            Self::Idle => "idle",
+            Self::Stopped => "stopped",
             Self::Reloaded => "reloaded",
             Self::Shutdown => "shutdown",
         }
@@ -70,10 +81,10 @@ impl End {
     #[must_use]
     pub fn side(self) -> &'static str {
         match self {
-            Self::ClientClosed | Self::ClientTimeout | Self::Replaced => "client",
-            Self::Complete => "nobody",
+            Self::ClientClosed | Self::ClientTimeout | Self::Replaced | Self::TooSlow => "client",
+            Self::Complete | Self::Idle => "nobody",
             Self::SourceEnded | Self::SourceFailed(_) | Self::SourceStalled => "source",
-            Self::Reloaded | Self::Shutdown => "weir",
+            Self::Stopped | Self::Reloaded | Self::Shutdown => "weir",
         }
     }
 }
@@ -89,10 +100,12 @@ pub struct Info {
     source: AtomicUsize,
     /// How often the session has gone over to another connection. Written by the session.
     switches: AtomicU32,
-    /// How its bytes move: `spliced`, `watched` or `framed`.
+    /// How its bytes move: `spliced`, `watched`, `framed` or `continuous`; `shared` where a relay gives them.
     pub way: &'static str,
-    /// Who watches.
-    pub client: IpAddr,
+    /// Who watches; `None`: it is a relay.
+    pub client: Option<IpAddr>,
+    /// What the client calls itself, 200 characters of it at most.
+    pub user_agent: Option<Box<str>>,
     /// Since when.
     pub started: Instant,
     /// Body bytes handed to the client so far. Written by the session, read by whoever asks.
@@ -100,10 +113,8 @@ pub struct Info {
     /// How many of them are in the metrics. Written under the lock of the running sessions.
     counted: AtomicU64,
     /// Who asked.
-    viewer: Viewer,
-    /// Whether it is a stream or a film, and not one of many segments: then its begin and end are lines
-    /// for everybody, and its connection may go to another request of its viewer.
-    is_whole: bool,
+    viewer: Option<Viewer>,
+    role: Role,
     /// The slot of the connection that is being played. Guards one word; written by the session.
     lease: Mutex<Option<Arc<Lease>>>,
     /// Given when its viewer has gone on to something else; with the channel's, when a reload takes
@@ -117,19 +128,61 @@ impl Info {
     /// The source that is being played.
     #[must_use]
     pub fn source(&self) -> usize {
-        self.source.load(Ordering::Relaxed)
+        self.feeder().source.load(Ordering::Relaxed)
     }
 
     /// How often it has gone over to another connection.
     #[must_use]
     pub fn switches(&self) -> u32 {
-        self.switches.load(Ordering::Relaxed)
+        self.feeder().switches.load(Ordering::Relaxed)
     }
 
-    /// Where it is told to go over to another source. `None`: it cannot.
+    /// Where it is told to go over to another source; clients of a relay have one in common. `None`: it
+    /// cannot.
     #[must_use]
     pub fn desk(&self) -> Option<&Arc<Desk>> {
-        self.desk.as_ref()
+        self.feeder().desk.as_ref()
+    }
+
+    /// Where it is in a relay's buffer, if that is where it gets its bytes.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&Cursor> {
+        match &self.role {
+            Role::Fed { cursor, .. } => Some(cursor),
+            Role::Alone | Role::Relay(_) => None,
+        }
+    }
+
+    /// Whether `relay` gives it its bytes.
+    #[must_use]
+    pub fn is_fed_by(&self, relay: &Self) -> bool {
+        matches!(self.role, Role::Fed { .. }) && self.feeder().id == relay.id
+    }
+
+    /// Who reads from the sources: the session itself, or its relay.
+    fn feeder(&self) -> &Self {
+        match &self.role {
+            Role::Fed { relay, .. } => relay,
+            Role::Alone | Role::Relay(_) => self,
+        }
+    }
+
+    /// For logs.
+    fn shown_client(&self) -> Option<tracing::field::DisplayValue<IpAddr>> {
+        self.client.map(tracing::field::display)
+    }
+
+    fn is_relay(&self) -> bool {
+        matches!(self.role, Role::Relay(_))
+    }
+
+    /// Whether nobody would miss it, or nobody but `viewer`.
+    fn is_left_to(&self, viewer: Option<&Viewer>) -> bool {
+        match &self.role {
+            Role::Relay(watchers) => watchers.are_all(viewer),
+            Role::Alone => viewer.is_some() && self.viewer.as_ref() == viewer,
+            Role::Fed { .. } => false,
+        }
     }
 
     /// It holds this slot now: that of its active, or, without one, of its standby. `None` also where
@@ -164,22 +217,39 @@ pub struct Sessions {
     metrics: Arc<Metrics>,
 }
 
+/// What a session is to others.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// A client with upstream connections of its own.
+    Alone,
+    /// A client that a relay gives its bytes.
+    Fed {
+        /// The relay's own session.
+        relay: Arc<Info>,
+        /// Where the client is in its buffer.
+        cursor: Arc<Cursor>,
+    },
+    /// The source side of a relay, which these watch.
+    Relay(Arc<Watchers>),
+}
+
 /// What a new session is made from.
 pub(crate) struct Opening {
     pub(crate) channel: Arc<Channel>,
     pub(crate) source: usize,
-    pub(crate) client: IpAddr,
+    /// `None`: a relay.
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) user_agent: Option<Box<str>>,
     pub(crate) started: Instant,
     pub(crate) control: Arc<Control>,
-    pub(crate) viewer: Viewer,
+    pub(crate) viewer: Option<Viewer>,
     pub(crate) slot: Option<Arc<Lease>>,
     pub(crate) desk: Option<Arc<Desk>>,
     pub(crate) place: Box<dyn std::any::Any + Send + Sync>,
     pub(crate) cut: Notice,
     /// How its bytes move, for logs and the API.
     pub(crate) way: &'static str,
-    /// Whether it is a stream or a film, and not one of many segments.
-    pub(crate) is_whole: bool,
+    pub(crate) role: Role,
 }
 
 /// One running session. Dropping it ends it: it leaves the list, frees its place, and says in one
@@ -204,29 +274,39 @@ impl Sessions {
         Self { running: Arc::default(), next: Arc::new(AtomicU64::new(1)), metrics }
     }
 
-    /// How many run.
+    /// How many clients are served.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().filter(|info| !info.is_relay()).count()
     }
 
-    /// Those that run, oldest first.
+    /// Those of clients, oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Info>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().cloned().collect()
+        running.values().filter(|info| !info.is_relay()).cloned().collect()
     }
 
-    /// Ends another session of `viewer` that holds a slot of one of these budgets, the oldest first,
-    /// and promises that slot: which of the budgets it is of, and where it will come. Segments keep
-    /// theirs, they end by themselves.
+    /// Ends a relay that nobody watches, or another session of `viewer` or a relay that only `viewer`
+    /// watches, which holds a slot of one of these budgets, the oldest first, and promises that slot:
+    /// which of the budgets it is of, and where it will come. Segments keep theirs, they end by
+    /// themselves.
     pub(crate) fn take_over(
         &self,
         viewer: &Viewer,
         budgets: &[&Arc<Budget>],
     ) -> Option<(usize, oneshot::Receiver<Slot>)> {
+        self.take_from(None, budgets).or_else(|| self.take_from(Some(viewer), budgets))
+    }
+
+    fn take_from(
+        &self,
+        viewer: Option<&Viewer>,
+        budgets: &[&Arc<Budget>],
+    ) -> Option<(usize, oneshot::Receiver<Slot>)> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for info in running.values().filter(|info| info.is_whole && info.viewer == *viewer) {
+        for info in running.values().filter(|info| info.is_left_to(viewer)) {
             let held = budgets.iter().enumerate();
             let mut held =
                 held.filter_map(|(index, budget)| Some((index, info.lease_of(budget)?.inherit()?)));
@@ -248,8 +328,12 @@ impl Sessions {
     fn settle(&self, info: &Info) {
         let bytes = info.bytes.load(Ordering::Relaxed);
         let new = bytes - info.counted.swap(bytes, Ordering::Relaxed);
-        self.metrics.bytes(Direction::In).add(new);
-        self.metrics.bytes(Direction::Out).add(new);
+        if !matches!(info.role, Role::Fed { .. }) {
+            self.metrics.bytes(Direction::In).add(new);
+        }
+        if !info.is_relay() {
+            self.metrics.bytes(Direction::Out).add(new);
+        }
     }
 
     /// Begins a session and says so.
@@ -262,11 +346,12 @@ impl Sessions {
             switches: AtomicU32::new(0),
             way: opening.way,
             client: opening.client,
+            user_agent: opening.user_agent,
             started: opening.started,
             bytes: AtomicU64::new(0),
             counted: AtomicU64::new(0),
             viewer: opening.viewer,
-            is_whole: opening.is_whole,
+            role: opening.role,
             lease: Mutex::new(opening.slot),
             leave: channel.retired.child(),
             desk: opening.desk,
@@ -275,15 +360,18 @@ impl Sessions {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.insert(id, Arc::clone(&info));
         drop(running);
-        let first = opening.started.elapsed();
-        self.metrics.first_byte(first);
-        let (source, client, first_byte_ms) = (opening.source, opening.client, millis(first));
-        let way = opening.way;
-        if opening.is_whole {
-            tracing::info!(channel = %channel.id, session = id, source, %client, way, first_byte_ms, "session begins");
+        let counted = if info.is_relay() {
+            let (source, way) = (info.source(), info.way);
+            tracing::info!(channel = %channel.id, session = id, source, way, "relay begins");
+            self.metrics.relays(&channel.id)
         } else {
-            tracing::debug!(channel = %channel.id, session = id, source, %client, way, first_byte_ms, "session begins");
-        }
+            let first = opening.started.elapsed();
+            self.metrics.first_byte(first);
+            let (source, way, first_byte_ms) = (info.source(), info.way, millis(first));
+            let client = info.shown_client();
+            tracing::info!(channel = %channel.id, session = id, source, client, way, first_byte_ms, "session begins");
+            self.metrics.sessions(&channel.id)
+        };
         Session {
             info,
             sessions: self.clone(),
@@ -292,7 +380,7 @@ impl Sessions {
             cut: opening.cut,
             _place: opening.place,
             is_part: false,
-            _counted: Some(Presence::enter(self.metrics.sessions(&channel.id))),
+            _counted: Some(Presence::enter(counted)),
         }
     }
 
@@ -357,6 +445,11 @@ impl Session {
         &self.info.leave
     }
 
+    /// How it ended, once that is known.
+    pub(crate) fn has_ended(&self) -> Option<End> {
+        self.end
+    }
+
     /// What its log lines name it by.
     pub(crate) fn info(&self) -> &Arc<Info> {
         &self.info
@@ -378,7 +471,7 @@ impl Session {
         let metrics = &self.sessions.metrics;
         metrics.failover(&info.channel.id, reason.word(), gap);
         let (channel, session, client, gap_ms) =
-            (&info.channel.id, info.id, info.client, millis(gap));
+            (&info.channel.id, info.id, info.shown_client(), millis(gap));
         let (place, reason) = (info.channel.place(source), reason.word());
         let seam = seam.map_or("raw", Seam::word);
         let what = if from == source {
@@ -386,7 +479,7 @@ impl Session {
         } else {
             "session goes on from another source"
         };
-        tracing::warn!(%channel, session, source, from, %client, place, reason, seam, gap_ms, "{what}");
+        tracing::warn!(%channel, session, source, from, client, place, reason, seam, gap_ms, "{what}");
     }
 
     /// Why it has been told to end.
@@ -421,28 +514,35 @@ impl Drop for Session {
         running.remove(&info.id);
         self.sessions.settle(info);
         drop(running);
-        self.sessions.metrics.session_ended(&info.channel.id, end.word());
-        let (channel, session, source, client) =
-            (&info.channel.id, info.id, info.source(), info.client);
-        let bytes = info.bytes.load(Ordering::Relaxed);
-        let seconds = info.started.elapsed().as_secs();
-        let (word, side) = (end.word(), end.side());
+        let (channel, session, source) = (&info.channel.id, info.id, info.source());
+        let (bytes, seconds) =
+            (info.bytes.load(Ordering::Relaxed), info.started.elapsed().as_secs());
+        let (word, side, client) = (end.word(), end.side(), info.shown_client());
+        let what = if info.is_relay() {
+            self.sessions.metrics.relay_ended(channel, word);
+            "relay ends"
+        } else {
+            self.sessions.metrics.session_ended(channel, word);
+            if end == End::TooSlow {
+                self.sessions.metrics.relay_dropped(channel);
+            }
+            "session ends"
+        };
         match end {
             End::SourceFailed(cause) => tracing::error!(
-                %channel, session, source, %client, bytes, seconds, side, end = word, cause,
-                "session ends: the source failed"
+                %channel, session, source, client, bytes, seconds, side, end = word, cause,
+                "{what}: the source failed"
             ),
             End::SourceStalled => tracing::error!(
-                %channel, session, source, %client, bytes, seconds, side, end = word,
-                "session ends: the source went silent"
+                %channel, session, source, client, bytes, seconds, side, end = word,
+                "{what}: the source went silent"
             ),
-            _ if !info.is_whole => tracing::debug!(
-                %channel, session, source, %client, bytes, seconds, side, end = word,
-                "session ends"
+            End::TooSlow => tracing::warn!(
+                %channel, session, source, client, bytes, seconds, side, end = word,
+                "{what}: the client was too slow for the relay"
             ),
             _ => tracing::info!(
-                %channel, session, source, %client, bytes, seconds, side, end = word,
-                "session ends"
+                %channel, session, source, client, bytes, seconds, side, end = word, "{what}"
             ),
         }
     }

@@ -15,6 +15,8 @@ pub enum Viewer {
     Token(Arc<str>),
     /// Without tokens: the address and a hash of the `User-Agent`.
     Player(IpAddr, u64),
+    /// Nobody who watches: somebody has started a relay.
+    Operator,
 }
 
 impl Viewer {

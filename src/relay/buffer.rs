@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::config::Relay;
 use crate::media::ts::join::Entry;
+use crate::media::ts::packet::LEN;
 use crate::relay::reader::Reader;
 use crate::relay::ring::Ring;
 use crate::relay::writer::Writer;
@@ -64,6 +65,16 @@ pub struct Level {
     pub packets: (u64, u64),
     /// How old the oldest chunk is.
     pub age: Duration,
+    /// How old the newest one is.
+    pub silence: Duration,
+}
+
+impl Level {
+    /// How many bytes a client is behind that gets `packet` next.
+    #[must_use]
+    pub const fn behind(&self, packet: u64) -> u64 {
+        self.packets.1.saturating_sub(packet) * LEN as u64
+    }
 }
 
 impl Buffer {
@@ -99,11 +110,12 @@ impl Buffer {
     #[must_use]
     pub fn level(&self) -> Level {
         let state = self.state();
-        let (bytes, chunks, sequence, oldest) = state.ring.level();
+        let (bytes, chunks, sequence, ends) = state.ring.level();
         let packets = (state.ring.start(), state.ring.end());
         drop(state);
-        let age = oldest.map_or(Duration::ZERO, |oldest| oldest.elapsed());
-        Level { bytes, chunks, sequence, packets, age }
+        let (age, silence) =
+            ends.map(|(oldest, newest)| (oldest.elapsed(), newest.elapsed())).unwrap_or_default();
+        Level { bytes, chunks, sequence, packets, age, silence }
     }
 
     /// Nothing more will come: clients get what there is and then the end. The first word stands.

@@ -116,9 +116,12 @@ impl Ring {
         self.end
     }
 
-    /// What it holds: bytes, chunks, the number of the chunk that comes next, and since when.
-    pub(super) fn level(&self) -> (usize, usize, u64, Option<Instant>) {
-        (self.bytes, self.chunks.len(), self.sequence, self.chunks.front().map(|chunk| chunk.at))
+    /// What it holds: bytes, chunks, the number of the chunk that comes next, and when the oldest and
+    /// the newest one came.
+    pub(super) fn level(&self) -> (usize, usize, u64, Option<(Instant, Instant)>) {
+        let ends = self.chunks.front().zip(self.chunks.back());
+        let ends = ends.map(|(oldest, newest)| (oldest.at, newest.at));
+        (self.bytes, self.chunks.len(), self.sequence, ends)
     }
 
     /// The packets from this one on to the end of its chunk, and when they came. `None`: they have not

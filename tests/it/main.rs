@@ -32,6 +32,7 @@ mod playlist;
 mod programs;
 mod range;
 mod redirects;
+mod relay;
 mod reload;
 mod requests;
 mod slow_clients;

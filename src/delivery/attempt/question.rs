@@ -37,18 +37,23 @@ pub(crate) struct Question {
 impl Question {
     /// What a live source is asked for this client; other questions change what is different in them.
     pub(crate) fn of(wish: &Wish) -> Self {
+        Self::live(wish.form, &wish.config, wish.viewer.clone())
+    }
+
+    /// What a live source is asked for this viewer.
+    pub(crate) fn live(form: Form, config: &Arc<Config>, viewer: Viewer) -> Self {
         Self {
             want: Want::Live,
-            form: wish.form,
+            form,
             reached: Arc::default(),
             method: Method::GET,
             fields: HeaderMap::new(),
-            config: Arc::clone(&wish.config),
-            patience: Patience::of(&wish.config),
+            config: Arc::clone(config),
+            patience: Patience::of(config),
             keep: Keep::Fresh,
             // A stream is one request; what is made of a playlist is many.
-            cookies: (wish.form != Form::Own).then(Arc::default),
-            viewer: Some(wish.viewer.clone()),
+            cookies: (form != Form::Own).then(Arc::default),
+            viewer: Some(viewer),
         }
     }
 

@@ -47,8 +47,8 @@ pub(crate) struct Course {
     /// What the client was told that it gets.
     pub(crate) container: Container,
     pub(crate) control: Arc<Control>,
-    /// How bytes move that nobody rewrites.
-    pub(crate) way: Way,
+    /// How bytes move that nobody rewrites; `None`: somebody reads them.
+    pub(crate) way: Option<Way>,
 }
 
 impl Course {

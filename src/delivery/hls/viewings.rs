@@ -102,7 +102,11 @@ impl Viewings {
     pub(crate) fn count_of(&self, client: IpAddr) -> usize {
         let wanted = network(client);
         let table = self.table();
-        table.by_number.values().filter(|viewing| network(viewing.info.client) == wanted).count()
+        table
+            .by_number
+            .values()
+            .filter(|viewing| viewing.info.client.map(network) == Some(wanted))
+            .count()
     }
 
     /// Whether more than one watches `channel`.

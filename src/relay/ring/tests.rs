@@ -87,9 +87,9 @@ proptest! {
         for (count, pause) in steps {
             now += Duration::from_millis(pause);
             ring.push(packets(count, 0x47), std::iter::empty(), now);
-            let (bytes, chunks, _, oldest) = ring.level();
+            let (bytes, chunks, _, ends) = ring.level();
             prop_assert!(bytes <= rules.buffer_bytes && chunks <= rules.buffer_chunks);
-            prop_assert!(now - oldest.unwrap() <= rules.buffer_time);
+            prop_assert!(now - ends.unwrap().0 <= rules.buffer_time);
             prop_assert_eq!(usize::try_from(ring.end() - ring.start()).unwrap() * LEN, bytes);
             let (mut at, mut read) = (ring.start(), 0);
             while let Some((chunk, _)) = ring.from(at) {

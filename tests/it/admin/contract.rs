@@ -71,9 +71,12 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
     let source = |path| format!("{{provider: acme, url: \"{}\"}}", origin.url(path));
     let yaml = format!(
         "failover: {{rounds: 1}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
-         channels: {{one: {{kind: live, sources: [{}, {}]}}}}\n",
+         profiles: {{fan: {{delivery: shared}}}}\n\
+         channels: {{one: {{kind: live, sources: [{}, {}]}},\n\
+         \x20 fan: {{kind: live, profile: fan, sources: [\"{}\"]}}}}\n",
         source("/short.ts"),
-        source("/long.ts")
+        source("/long.ts"),
+        origin.url("/fan.ts")
     );
     let gateway = Gateway::start(&yaml).await;
     let request = presets::get_keep_alive("x", "/stream/one");
@@ -87,6 +90,14 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
     origin.idle().await;
     eventually_async("a session has ended", async || {
         gateway.metrics().await.contains("weir_sessions_total{").then_some(())
+    })
+    .await;
+    for order in ["start", "stop"] {
+        let (code, answer) = gateway.admin_post(&format!("/api/v1/relay/fan/{order}"), "").await;
+        assert_eq!(code, 200, "{answer}");
+    }
+    eventually_async("a relay has ended", async || {
+        gateway.metrics().await.contains("weir_relays_total{").then_some(())
     })
     .await;
     gateway.reload(&yaml).await;
@@ -107,14 +118,29 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
 #[tokio::test]
 async fn the_keys_of_the_documents_are_those_of_the_contract() {
     let vod = Vod::start(VodFile::of_length(256 << 20)).await;
-    let yaml =
-        format!("channels: {{film: {{sources: [\"{}\"], kind: vod}}}}\n", vod.url("/film.mp4"));
+    let origin = Origin::live(TsPattern::new(1)).await;
+    let yaml = format!(
+        "profiles: {{fan: {{delivery: shared}}}}\n\
+         channels: {{film: {{sources: [\"{}\"], kind: vod}},\n\
+         \x20 fan: {{sources: [\"{}\"], kind: live, profile: fan}}}}\n",
+        vod.url("/film.mp4"),
+        origin.url("/")
+    );
     let gateway = Gateway::start(&yaml).await;
     let request = presets::get_keep_alive("x", "/stream/film");
     let (_paused, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.status, 200);
+    let request = "GET /stream/fan HTTP/1.1\r\nHost: x\r\nUser-Agent: VLC\r\n\r\n";
+    let (_watching, head) = Player::ask(gateway.stream, request).await;
+    assert_eq!(head.status, 200);
     let mut keys = BTreeSet::new();
-    for target in ["/api/status", "/api/v1/sessions", "/api/v1/channels"] {
+    for target in [
+        "/api/status",
+        "/api/v1/sessions",
+        "/api/v1/channels",
+        "/api/v1/relay/health",
+        "/api/v1/relay/metrics",
+    ] {
         let document: Value = serde_json::from_str(&gateway.admin_get(target).await).unwrap();
         shape(target, &document, &mut keys);
     }

@@ -13,11 +13,15 @@ use crate::media::ts::join::program::Program;
 use crate::media::ts::packet::ContinuityCounter;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
+use crate::media::ts::packet::Pcr;
 use crate::media::ts::packet::Pid;
 use crate::media::ts::psi;
 
 #[cfg(test)]
 mod tests;
+
+/// A longer step of the clock says nothing about its speed: 500 ms in ticks of 27 MHz.
+const STEP_MAX: u64 = Pcr::HZ / 2;
 
 /// Bytes of a section that fit in one packet, behind the pointer field (ISO/IEC 13818-1, 2.4.4.1).
 const SECTION_ROOM: usize = LEN - 4;
@@ -31,10 +35,11 @@ pub struct Entries {
     tables: Option<Arc<Tables>>,
     lead: Option<Lead>,
     counters: Sequence,
+    clock: Clock,
     /// Packets so far.
     packets: u64,
-    /// Where the picture that is looked at began.
-    candidate: Option<(u64, Sequence)>,
+    /// The picture that is looked at.
+    candidate: Option<Candidate>,
     is_settled: bool,
 }
 
@@ -46,6 +51,22 @@ pub(super) struct Tables {
     pmt: Vec<u8>,
     /// Video and sound.
     pub(super) streams: Vec<Pid>,
+    pub(super) pcr_pid: Pid,
+}
+
+/// The clock of a programme, by the number of the packet: where it was last, and how fast it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    last: Option<(u64, Pcr)>,
+    /// Ticks in so many packets.
+    step: (u64, u64),
+}
+
+/// Where a picture began.
+struct Candidate {
+    packet: u64,
+    counters: Sequence,
+    clock: Option<Pcr>,
 }
 
 /// A place to begin: at a random access point of the video, of radio at any frame. Memory: 4 bytes for
@@ -56,6 +77,8 @@ pub struct Entry {
     pub(super) tables: Arc<Tables>,
     /// The counters before it.
     pub(super) counters: Sequence,
+    /// What the clock says there, as far as it is known.
+    pub(super) clock: Option<Pcr>,
 }
 
 impl Entries {
@@ -67,6 +90,7 @@ impl Entries {
             tables: None,
             lead: None,
             counters: Sequence::new(),
+            clock: Clock { last: None, step: (0, 1) },
             packets: 0,
             candidate: None,
             is_settled: false,
@@ -94,7 +118,8 @@ impl Entries {
     #[must_use]
     pub fn here(&self) -> Option<Entry> {
         let tables = Arc::clone(self.tables.as_ref()?);
-        Some(Entry { packet: self.packets, tables, counters: self.counters.clone() })
+        let (packet, counters) = (self.packets, self.counters.clone());
+        Some(Entry { packet, tables, counters, clock: self.clock.at(packet) })
     }
 
     /// Takes the next packet. The place that it makes known may lie some packets before it.
@@ -103,6 +128,9 @@ impl Entries {
         self.packets += 1;
         let view = Packet::parse(packet).filter(|view| !view.transport_error() && !view.is_null());
         let found = view.and_then(|view| self.look(view, number));
+        let pcr_pid = self.tables.as_ref().map(|tables| tables.pcr_pid);
+        let pcr = view.filter(|view| Some(view.pid()) == pcr_pid).and_then(Packet::pcr);
+        pcr.inspect(|pcr| self.clock.tick(number, *pcr));
         self.counters.note(packet);
         found
     }
@@ -115,7 +143,7 @@ impl Entries {
         let lead = self.lead.as_mut()?;
         if lead.kind.is_none() {
             // There is nothing to wait for.
-            self.candidate = Some((number, self.counters.clone()));
+            self.candidate = Some(self.candidate(number));
             return if heard >= Heard::SamePmt { self.found() } else { None };
         }
         lead.note_begun(packet, self.is_settled);
@@ -129,7 +157,7 @@ impl Entries {
             if is_point {
                 entry = self.found();
             }
-            self.candidate = Some((number, self.counters.clone()));
+            self.candidate = Some(self.candidate(number));
         }
         let lead = self.lead.as_mut()?;
         match lead.take(packet, self.is_settled) {
@@ -148,8 +176,12 @@ impl Entries {
     }
 
     fn found(&mut self) -> Option<Entry> {
-        let (packet, counters) = self.candidate.take()?;
-        Some(Entry { packet, tables: Arc::clone(self.tables.as_ref()?), counters })
+        let Candidate { packet, counters, clock } = self.candidate.take()?;
+        Some(Entry { packet, tables: Arc::clone(self.tables.as_ref()?), counters, clock })
+    }
+
+    fn candidate(&self, packet: u64) -> Candidate {
+        Candidate { packet, counters: self.counters.clone(), clock: self.clock.at(packet) }
     }
 
     /// The tables have changed.
@@ -165,7 +197,9 @@ impl Entries {
             pmt_pid: announced.pmt_pid,
             pmt: announced.pmt_section.to_vec(),
             streams: streams.map(|stream| stream.pid).collect(),
+            pcr_pid: announced.pmt.pcr_pid(),
         };
+        self.clock = Clock::default();
         self.lead = Some(Lead::of(&announced.pmt));
         self.tables = Some(Arc::new(tables));
         self.candidate = None;
@@ -183,6 +217,24 @@ impl Entry {
     #[must_use]
     pub const fn packet(&self) -> u64 {
         self.packet
+    }
+}
+
+impl Clock {
+    fn tick(&mut self, packet: u64, pcr: Pcr) {
+        if let Some((before, last)) = self.last
+            && let Ok(ticks @ 1..=STEP_MAX) = u64::try_from(pcr.since(last))
+        {
+            self.step = (ticks, packet.saturating_sub(before).max(1));
+        }
+        self.last = Some((packet, pcr));
+    }
+
+    fn at(&self, packet: u64) -> Option<Pcr> {
+        let (last, pcr) = self.last?;
+        let (ticks, packets) = self.step;
+        let ahead = packet.saturating_sub(last).saturating_mul(ticks) / packets.max(1);
+        Some(pcr.wrapping_add(ahead.min(STEP_MAX)))
     }
 }
 

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use crate::media::ts::join::counters::Sequence;
 use crate::media::ts::join::entry::Entry;
 use crate::media::ts::join::entry::Tables;
+use crate::media::ts::packet;
 use crate::media::ts::packet::Header;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
+use crate::media::ts::packet::Pcr;
 use crate::media::ts::packet::Pid;
 
 #[cfg(test)]
@@ -30,6 +32,8 @@ pub struct Arrival {
     awaited: Vec<Pid>,
     /// PIDs whose counters the client knows; `None`: it has come anew and knows none.
     repaired: Option<Vec<Pid>>,
+    /// What the clock says at the entry.
+    clock: Option<Pcr>,
     left: u32,
 }
 
@@ -50,6 +54,7 @@ impl Arrival {
             counters: entry.counters.clone(),
             awaited: entry.tables.streams.clone(),
             repaired: None,
+            clock: entry.clock,
             left: PACKETS_MAX,
         }
     }
@@ -99,19 +104,40 @@ impl Arrival {
             self.awaited.swap_remove(place);
         }
         if place.is_none() || begins {
-            let before = if view.has_payload() { counter.wrapping_sub(1) } else { counter };
-            self.repair(pid, before, out);
-            out.extend_from_slice(packet);
+            let mut packet = *packet;
+            // On the PID of the clock only a packet with a clock reference may say it (2.4.3.5).
+            let can_say = pid != self.tables.pcr_pid || view.pcr().is_some();
+            let says = can_say && self.is_due(pid) && packet::set_discontinuity(&mut packet);
+            if says {
+                self.said(pid);
+            } else {
+                let before = if view.has_payload() { counter.wrapping_sub(1) } else { counter };
+                self.repair(pid, before, out);
+            }
+            out.extend_from_slice(&packet);
         }
         self.counters.note(packet);
     }
 
-    /// Says, once for each PID, that its counters go on from `last`.
+    /// Says, once for each PID, that its counters go on from `last`, in a packet of its own.
     fn repair(&mut self, pid: Pid, last: u8, out: &mut Vec<u8>) {
-        let Some(repaired) = &mut self.repaired else { return };
-        if let Err(place) = repaired.binary_search(&pid) {
+        if self.is_due(pid) {
+            self.said(pid);
+            let pcr = self.clock.filter(|_| pid == self.tables.pcr_pid);
+            Header { discontinuity: true, pcr, ..Header::new(pid, last & 0x0F) }.write(&[], out);
+        }
+    }
+
+    /// Whether the client is to be told yet that the counters of `pid` jump.
+    fn is_due(&self, pid: Pid) -> bool {
+        self.repaired.as_ref().is_some_and(|repaired| repaired.binary_search(&pid).is_err())
+    }
+
+    fn said(&mut self, pid: Pid) {
+        if let Some(repaired) = &mut self.repaired
+            && let Err(place) = repaired.binary_search(&pid)
+        {
             repaired.insert(place, pid);
-            Header { discontinuity: true, ..Header::new(pid, last & 0x0F) }.write(&[], out);
         }
     }
 }
