@@ -19,6 +19,8 @@ use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
 use crate::delivery::feed::Course;
 use crate::delivery::feed::Feeding;
+use crate::delivery::feed::Start;
+use crate::delivery::first::First;
 use crate::delivery::hls::Hls;
 use crate::delivery::hls::Viewing;
 use crate::delivery::line::Line;
@@ -49,11 +51,14 @@ mod detect;
 mod failover;
 pub mod failure;
 mod feed;
+mod first;
 pub mod held;
 mod hls;
 mod line;
 mod live;
 mod loss;
+mod made;
+mod pace;
 pub mod pipe;
 mod reading;
 pub mod resume;
@@ -61,6 +66,7 @@ pub mod seal;
 pub mod sessions;
 pub mod shared;
 mod silence;
+mod slate;
 mod timer;
 pub mod viewer;
 mod vital;
@@ -262,35 +268,36 @@ impl Delivery {
         }
     }
 
-    /// The body of a live session on a source that was opened; others are asked `question`.
+    /// The body of a live session that begins with `first`; other sources are asked `question`.
     fn live_body(
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
-        opened: Opened,
+        first: First,
         question: Question,
     ) -> SessionBody {
         wish.control.no_hurry();
         let control = Arc::clone(&wish.control);
-        let feeding = self.feeding(channel, opened, question, (&control, true));
+        let feeding = self.feeding(channel, first, question, (&control, true));
         let desk = Some(Arc::clone(&feeding.desk));
-        let session =
-            self.session(channel, wish, feeding.source, &feeding.line, desk, Piece::Whole);
+        let (source, line) = feeding.start.source();
+        let session = self.session(channel, wish, source, line, desk, Piece::Whole);
         let feed = feeding.begin(session.info().id);
         SessionBody::new(Carriage::Live(Box::new(feed)), session)
     }
 
-    /// What feeds a client from a source that was opened, or, where `is_client` is false, somebody who
-    /// reads the bytes.
+    /// What feeds a client from what has been found, or, where `is_client` is false, somebody who reads
+    /// the bytes.
     fn feeding(
         &self,
         channel: &Arc<Channel>,
-        opened: Opened,
+        first: First,
         question: Question,
         (control, is_client): (&Arc<Control>, bool),
     ) -> Feeding {
+        let container = first.container();
         let manner = match question.config.failover.join {
-            _ if opened.container != Container::MpegTs => None,
+            _ if container != Container::MpegTs => None,
             Join::Raw => None,
             Join::Aligned => Some(Manner::Aligned),
             Join::Seamless => Some(Manner::Seamless),
@@ -300,13 +307,18 @@ impl Delivery {
             delivery: self.clone(),
             channel: Arc::clone(channel),
             question,
-            container: opened.container,
+            container,
             control: Arc::clone(control),
             way: is_client.then_some(way),
         };
-        let source = opened.source;
-        let line = Line::new(opened, course.way, control);
-        Feeding { course, manner, source, line, desk: Arc::default() }
+        let start = match first {
+            First::Source(playing) => {
+                let source = playing.source;
+                Start::Source(source, Box::new(Line::new(playing, course.way, control)))
+            }
+            First::Slate(causes) => Start::Slate(causes),
+        };
+        Feeding { course, manner, start, desk: Arc::default() }
     }
 
     /// The body of a file, or of a part of one, from a source that was opened. `rest` is how it goes
@@ -322,7 +334,7 @@ impl Delivery {
         let patience = wish.config.failover.response_timeout;
         let source = opened.source;
         let line = Line::new(opened, Some(self.way()), &wish.control);
-        let session = self.session(channel, wish, source, &line, None, piece);
+        let session = self.session(channel, wish, source, Some(&line), None, piece);
         let reading = Reading::new((source, line), extent, patience, rest);
         SessionBody::new(Carriage::File(Box::new(reading)), session)
     }
@@ -332,13 +344,14 @@ impl Delivery {
         if self.splices { Way::Spliced } else { Way::Watched }
     }
 
-    /// Begins a session: from here on it has a place in the list, and its end is logged.
+    /// Begins a session: from here on it has a place in the list, and its end is logged. Without a
+    /// `line` no source plays.
     fn session(
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
         source: usize,
-        line: &Line,
+        line: Option<&Line>,
         desk: Option<Arc<Desk>>,
         piece: Piece,
     ) -> Session {
@@ -354,11 +367,11 @@ impl Delivery {
             viewer: Some(wish.viewer),
             started: wish.started,
             control: wish.control,
-            slot: line.lease(),
+            slot: line.and_then(Line::lease),
             desk,
             place: wish.place,
             cut: self.cut.clone(),
-            way: line.way(),
+            way: line.map_or("made", Line::way),
             role: Role::Alone,
         });
         control.end_with(session.leave().clone());

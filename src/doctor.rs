@@ -78,6 +78,9 @@ async fn source_line(
     source: &Source,
 ) -> (bool, String) {
     let name = format!("channel {} source {} ({})", channel.id, source.index, source.place());
+    if source.made().is_some() {
+        return (true, format!("{name}: made here"));
+    }
     let Ok(_slot) = timeout(config.failover.slot_wait, source.slot()).await else {
         return (false, format!("{name}: all connections of its provider are in use"));
     };

@@ -15,6 +15,7 @@ use crate::metrics::relay::Relays;
 use crate::metrics::upstream::Attempts;
 use crate::metrics::upstream::Failovers;
 use crate::metrics::upstream::Kept;
+use crate::metrics::upstream::Slates;
 
 pub mod family;
 pub mod histogram;
@@ -52,6 +53,7 @@ pub struct Metrics {
     kept: Kept,
     failovers: Failovers,
     relays: Relays,
+    slates: Slates,
     first_byte_seconds: Histogram,
     slot_wait_seconds: Histogram,
     http_requests_total: Family<2>,
@@ -97,6 +99,7 @@ impl Metrics {
             kept: Kept::new(),
             failovers: Failovers::new(),
             relays: Relays::new(),
+            slates: Slates::new(),
             first_byte_seconds: Histogram::new(
                 "weir_first_byte_seconds",
                 "From a client's request to its first media byte",
@@ -138,6 +141,7 @@ impl Metrics {
         self.kept.write(&mut text);
         self.failovers.write(&mut text);
         self.relays.write(&mut text);
+        self.slates.write(&mut text);
         self.first_byte_seconds.write(&mut text);
         self.slot_wait_seconds.write(&mut text);
         self.http_requests_total.write(&mut text);
@@ -255,6 +259,17 @@ impl Metrics {
     /// A client of a relay of `channel` was too slow and was dropped.
     pub fn relay_dropped(&self, channel: &str) {
         self.relays.dropped_total.of([channel]).add(1);
+    }
+
+    /// A session of `channel` shows a slate because of `cause`.
+    pub fn slate(&self, channel: &str, cause: &'static str) {
+        self.slates.slates_total.of([channel, cause]).add(1);
+    }
+
+    /// Sessions that show a slate now.
+    #[must_use]
+    pub fn slates(&self) -> Value {
+        self.slates.slates.of([])
     }
 
     /// From a client's request to its first media byte.

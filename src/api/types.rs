@@ -9,14 +9,17 @@ use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::channel::health::Standing;
 use crate::delivery::sessions::Info;
+use crate::delivery::sessions::Shows;
 
 /// One session.
 #[derive(Debug, Serialize)]
 pub(super) struct Session {
     id: u64,
     channel: String,
-    source: usize,
+    /// `null` while no source plays.
+    source: Option<usize>,
     switches: u32,
+    /// How its bytes move, `slate` while no source plays.
     way: &'static str,
     client: String,
     user_agent: String,
@@ -77,12 +80,16 @@ pub(super) struct Status {
 
 impl Session {
     pub(super) fn of(info: &Info) -> Self {
+        let (source, way) = match info.shows() {
+            Shows::Source => (Some(info.source()), info.way),
+            Shows::Slate => (None, "slate"),
+        };
         Self {
             id: info.id,
             channel: info.channel.id.to_string(),
-            source: info.source(),
+            source,
             switches: info.switches(),
-            way: info.way,
+            way,
             client: info.client.map(|client| client.to_string()).unwrap_or_default(),
             user_agent: info.user_agent.as_deref().unwrap_or_default().to_owned(),
             seconds: info.started.elapsed().as_secs(),

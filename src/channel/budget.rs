@@ -149,6 +149,12 @@ impl Slot {
         Self { lease: None, counted: Some(Presence::enter(gauge)), _whole: None }
     }
 
+    /// For what needs no connection: neither counted nor limited.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { lease: None, counted: None, _whole: None }
+    }
+
     /// A share of a slot that several requests have together: it is free when the last one is
     /// dropped. Nobody can inherit a share.
     #[must_use]

@@ -310,6 +310,7 @@ impl Builder<'_> {
 
     fn source(&mut self, index: usize, source: &config::Source) -> Result<Source, &'static str> {
         match source {
+            config::Source::Made(made) => Ok(Source::from_made(index, made)),
             config::Source::Url { url, provider, user_agent, headers } => {
                 let owner = self.owner(provider.as_deref())?;
                 Source::from_url(index, url, user_agent.as_deref(), headers, owner)

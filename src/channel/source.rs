@@ -22,12 +22,15 @@ use crate::metrics::Value;
 pub const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
 
 /// What answers at a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Any HTTP server.
     Http,
     /// An Enigma2 receiver's stream port: GET only, always a transport stream.
     Enigma2,
+    /// Nothing: weir makes the stream itself, a transport stream that always can be had and needs no
+    /// connection.
+    Made(Arc<config::Made>),
 }
 
 /// One place that a channel can come from.
@@ -37,7 +40,7 @@ pub struct Source {
     pub index: usize,
     /// What answers there.
     pub protocol: Protocol,
-    /// Tried in order: one URL, or a receiver's stream ports.
+    /// Tried in order: one URL, or a receiver's stream ports. None of what is made.
     pub urls: Vec<Url>,
     /// Configured request fields; they may hold keys.
     pub own_fields: HeaderMap,
@@ -161,6 +164,33 @@ impl Source {
         })
     }
 
+    /// A source that weir makes itself.
+    #[must_use]
+    pub fn from_made(index: usize, made: &config::Made) -> Self {
+        Self {
+            index,
+            protocol: Protocol::Made(Arc::new(made.clone())),
+            urls: Vec::new(),
+            own_fields: HeaderMap::new(),
+            user_agent: HeaderValue::from_static(USER_AGENT),
+            authorization: None,
+            found: None,
+            budget: None,
+            gauge: Value::default(),
+            whole: None,
+            health: Arc::default(),
+        }
+    }
+
+    /// What weir makes it of; `None` where it comes from elsewhere.
+    #[must_use]
+    pub fn made(&self) -> Option<&Arc<config::Made>> {
+        match &self.protocol {
+            Protocol::Made(made) => Some(made),
+            Protocol::Http | Protocol::Enigma2 => None,
+        }
+    }
+
     /// Another place of the same source, found in one of its playlists: the same fields, the same
     /// budget, and credentials only while the host is the same.
     #[must_use]
@@ -212,8 +242,11 @@ impl Source {
         self.health.lock().unwrap_or_else(PoisonError::into_inner).succeeded(now);
     }
 
-    /// It could not be opened, or died.
+    /// It could not be opened, or died. What is made is well at any time.
     pub fn failed(&self, now: Instant, kind: health::Kind, cooldown: Duration) {
+        if self.made().is_some() {
+            return;
+        }
         self.health.lock().unwrap_or_else(PoisonError::into_inner).failed(now, kind, cooldown);
     }
 
@@ -221,6 +254,7 @@ impl Source {
     #[must_use]
     pub fn try_slot(&self) -> Option<Slot> {
         match (&self.whole, &self.budget) {
+            _ if self.made().is_some() => Some(Slot::none()),
             (Some(whole), _) => Some(Slot::share(whole)),
             (None, Some(budget)) => budget.try_slot(),
             (None, None) => Some(Slot::unlimited(self.gauge.clone())),
@@ -230,6 +264,7 @@ impl Source {
     /// A slot of the budget, waiting for one as long as it takes. Cancel safe.
     pub async fn slot(&self) -> Slot {
         match (&self.whole, &self.budget) {
+            _ if self.made().is_some() => Slot::none(),
             (Some(whole), _) => Slot::share(whole),
             (None, Some(budget)) => budget.slot().await,
             (None, None) => Slot::unlimited(self.gauge.clone()),
@@ -240,14 +275,17 @@ impl Source {
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self.protocol {
-            Protocol::Enigma2 => Some(Kind::Live),
+            Protocol::Enigma2 | Protocol::Made(_) => Some(Kind::Live),
             Protocol::Http => self.targets().first().and_then(Kind::from_url),
         }
     }
 
-    /// Host and port, for logs: never a path or a credential.
+    /// Host and port, for logs: never a path or a credential. Of what is made the word for it.
     #[must_use]
     pub fn place(&self) -> String {
+        if let Some(made) = self.made() {
+            return made.word().to_owned();
+        }
         self.urls.first().map(ToString::to_string).unwrap_or_default()
     }
 }

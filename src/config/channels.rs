@@ -12,6 +12,8 @@ use super::forms::Span;
 use super::forms::Text;
 use super::forms::Url;
 use super::forms::check_name;
+use super::made;
+use super::made::Made;
 use super::profiles::PASSTHROUGH;
 use super::providers::Header;
 use super::providers::read_headers;
@@ -91,6 +93,8 @@ pub enum Source {
         /// The service reference. Secret from its eleventh field on, where IPTV services carry a URL.
         service: String,
     },
+    /// What weir makes itself.
+    Made(Made),
 }
 
 impl fmt::Debug for Source {
@@ -108,6 +112,7 @@ impl fmt::Debug for Source {
                 .field("receiver", receiver)
                 .field("service", &shown_service(service))
                 .finish(),
+            Self::Made(made) => made.fmt(f),
         }
     }
 }
@@ -210,8 +215,11 @@ fn read_sources(channel: &mut Section<'_>, walk: &mut Walk<'_>, names: &Names) -
     sources
 }
 
-/// Reads a source written as a mapping: by `url`, or by `receiver` and `service`.
+/// Reads a source written as a mapping: by `url`, by `receiver` and `service`, or by what is made.
 fn read_source(section: &mut Section<'_>, walk: &mut Walk<'_>, names: &Names) -> Option<Source> {
+    if made::is_made(section) {
+        return made::read(section, walk).map(Source::Made);
+    }
     if section.has("url") && (section.has("receiver") || section.has("service")) {
         walk.mistake(
             &section.origin,

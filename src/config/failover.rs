@@ -29,7 +29,8 @@ pub struct Failover {
     pub cooldown: Duration,
     /// How long a request waits for a free connection of a provider. Default 3s, 0s to 1m.
     pub slot_wait: Duration,
-    /// What a client gets when every source has failed. Default `close`.
+    /// What the client of a live transport stream gets when every source has failed. Default `close`. With `slate`
+    /// sources are joined, so `join` is not `raw`, and `rounds` of 0 counts as 1.
     pub on_exhausted: OnExhausted,
 }
 
@@ -82,7 +83,7 @@ impl Failover {
         let ends = Choice(&[("close", OnExhausted::Close), ("slate", OnExhausted::Slate)]);
         let rounds = Count { min: 0, max: 100 };
         let mut section = root.section(walk, "failover");
-        let failover = Self {
+        let mut failover = Self {
             connect_timeout: section.value(
                 walk,
                 "connect_timeout",
@@ -106,8 +107,16 @@ impl Failover {
             rounds: section.value(walk, "rounds", &rounds, default.rounds),
             cooldown: section.value(walk, "cooldown", &span(0, 3600), default.cooldown),
             slot_wait: section.value(walk, "slot_wait", &span(0, 60), default.slot_wait),
-            on_exhausted: section.value(walk, "on_exhausted", &ends, default.on_exhausted),
+            on_exhausted: default.on_exhausted,
         };
+        let ends_at;
+        (failover.on_exhausted, ends_at) =
+            section.placed(walk, "on_exhausted", &ends, default.on_exhausted);
+        if (failover.join, failover.on_exhausted) == (Join::Raw, OnExhausted::Slate) {
+            let text = "a slate is joined to the stream, and `join: raw` joins nothing; write \
+                        `join: seamless`, or `on_exhausted: close`";
+            walk.mistake(&ends_at, &section.path.key("on_exhausted"), text);
+        }
         section.finish(walk);
         failover
     }

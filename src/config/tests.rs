@@ -107,7 +107,7 @@ fn invalid_files_name_every_mistake_at_its_place() {
         seen += expected.len();
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!((files, seen), (23, 126));
+    assert_eq!((files, seen), (24, 136));
 }
 
 /// Whether `mistake` is what `# expect: {expected}` says.

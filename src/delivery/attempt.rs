@@ -17,15 +17,19 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Form;
-use crate::delivery::hls::Continuous;
 use crate::media::sniff::Container;
 use crate::upstream;
 use crate::upstream::Answer;
 use crate::upstream::Ask;
 
 mod judge;
+mod opens;
+mod playing;
 mod question;
 
+pub(crate) use opens::Opens;
+pub(crate) use playing::Origin;
+pub(crate) use playing::Playing;
 pub(crate) use question::Patience;
 pub(crate) use question::Question;
 pub(crate) use question::Want;
@@ -45,8 +49,6 @@ pub(crate) struct Opened {
     pub(crate) container: Container,
     /// The whole body, where a playlist or a document was wanted.
     pub(crate) text: Bytes,
-    /// What was made of a playlist where a stream was wanted; the answer's own body is over then.
-    pub(crate) stream: Option<Box<Continuous>>,
 }
 
 impl Delivery {
@@ -54,11 +56,11 @@ impl Delivery {
     /// their cooldown last. First those whose provider has a free connection, then, within one
     /// `failover.slot_wait` for all of them, those whose provider gets one: at once where the same
     /// viewer's other session has it. Cancel safe.
-    pub(crate) async fn first_source(
+    pub(crate) async fn first_source<O: Opens>(
         &self,
         channel: &Arc<Channel>,
         question: &Question,
-    ) -> Result<Opened, Error> {
+    ) -> Result<O, Error> {
         let mut attempts = Vec::new();
         let mut full = Vec::new();
         for source in in_order(&channel.sources, Instant::now()) {
@@ -119,14 +121,14 @@ impl Delivery {
 
     /// A first attempt with a slot whose connection was closed a moment ago. Providers may count that
     /// one for a while still: one that says that it is at its limit is asked again until `deadline`.
-    async fn inherited_attempt(
+    async fn inherited_attempt<O: Opens>(
         &self,
         channel: &Arc<Channel>,
         source: &Source,
         mut slot: Slot,
         question: &Question,
         deadline: Instant,
-    ) -> Result<Opened, Attempt> {
+    ) -> Result<O, Attempt> {
         loop {
             let attempt = match self.first_attempt(channel, source, slot, question).await {
                 Ok(opened) => return Ok(opened),
@@ -144,14 +146,14 @@ impl Delivery {
         }
     }
 
-    async fn first_attempt(
+    async fn first_attempt<O: Opens>(
         &self,
         channel: &Arc<Channel>,
         source: &Source,
         slot: Slot,
         question: &Question,
-    ) -> Result<Opened, Attempt> {
-        match self.open(channel, source, slot, question).await {
+    ) -> Result<O, Attempt> {
+        match O::open(self, channel, source, slot, question).await {
             Ok(opened) => {
                 self.succeeded(channel, source);
                 Ok(opened)
@@ -163,14 +165,18 @@ impl Delivery {
         }
     }
 
-    /// One source, as [`Delivery::attempt`]; a playlist where a stream is wanted is made one.
+    /// One source, as [`Delivery::attempt`]; a playlist where a stream is wanted is made one, and so is
+    /// what comes from nowhere.
     pub(crate) async fn open(
         &self,
         channel: &Arc<Channel>,
         source: &Source,
         slot: Slot,
         question: &Question,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<Playing, Failure> {
+        if let Some(made) = source.made() {
+            return Self::make(channel, source, made, slot, question);
+        }
         let opened = self.attempt(channel, source, slot, question).await?;
         match question.form {
             Form::Ts { max_bandwidth }
@@ -178,7 +184,7 @@ impl Delivery {
             {
                 self.continuous((channel, source), opened, question, max_bandwidth).await
             }
-            _ => Ok(opened),
+            _ => Ok(opened.into()),
         }
     }
 
@@ -212,7 +218,10 @@ impl Delivery {
         question: &Question,
     ) -> Result<Opened, Failure> {
         let began = Instant::now();
-        let mut last = Failure::Upstream(upstream::Error::Closed);
+        let mut last = match source.made() {
+            Some(_) => Failure::NoStart("it is made here, as a live stream only"),
+            None => Failure::Upstream(upstream::Error::Closed),
+        };
         for url in source.targets() {
             let ask = Ask {
                 url: url.clone(),
@@ -239,16 +248,8 @@ impl Delivery {
             last = match self.fetcher.fetch(&ask).await {
                 Ok(answer) => {
                     let (container, text) = (Container::Unknown, Bytes::new());
-                    let source_index = source.index;
-                    let mut opened = Opened {
-                        source: source_index,
-                        answer,
-                        slot,
-                        container,
-                        text,
-                        stream: None,
-                    };
-                    match opened.judge(question, source.protocol).await {
+                    let mut opened = Opened { source: source.index, answer, slot, container, text };
+                    match opened.judge(question, &source.protocol).await {
                         Ok(()) => {
                             self.metrics.upstream_media(began.elapsed());
                             return Ok(opened);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, RANGE};
 use http::{Method, Response};
 
@@ -15,8 +16,11 @@ use crate::delivery::Form;
 use crate::delivery::Piece;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Origin;
+use crate::delivery::attempt::Playing;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::Want;
+use crate::delivery::first::First;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -28,7 +32,21 @@ impl Delivery {
         wish: Wish,
     ) -> Result<Response<Body>, Error> {
         let question = Question { want: Want::Anything, ..Question::of(&wish) };
-        let opened = self.first_source(channel, &question).await?;
+        let first = match wish.method {
+            Method::GET => self.first(channel, &question).await?,
+            _ => First::Source(self.first_source(channel, &question).await?),
+        };
+        let opened = match first {
+            First::Source(Playing { origin: Origin::Answer(answer), source, slot, container }) => {
+                Opened { source, answer: *answer, slot, container, text: Bytes::new() }
+            }
+            // It is made, and says nothing of the channel's other sources.
+            first if wish.method == Method::GET => {
+                let question = Question { want: Want::Live, ..question };
+                return Ok(self.stream(channel, wish, first, question));
+            }
+            _ => return self.live(channel, wish).await,
+        };
         let kind = kind_of(&opened);
         channel.learn(kind);
         tracing::info!(channel = %channel.id, source = opened.source, ?kind, "kind learned from the source's answer");
@@ -36,7 +54,7 @@ impl Delivery {
         match kind {
             Kind::Live if wish.method == Method::GET => {
                 let question = Question { want: Want::Live, ..question };
-                Ok(self.stream(channel, wish, opened, question))
+                Ok(self.stream(channel, wish, First::Source(opened.into()), question))
             }
             Kind::Vod if plain => Ok(self.file(channel, wish, opened, Piece::Whole)),
             // Asked again, now rightly; the first connection is closed before the second opens.

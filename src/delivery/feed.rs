@@ -1,6 +1,6 @@
 //! What feeds the client of a live channel: the active upstream connection, a standby when one is
-//! wanted, and the join of the two. [`failover`](super::failover) decides; this performs it, in the
-//! client's own task, and tells what came of it.
+//! wanted, the join of the two, and a slate while there is neither. [`failover`](super::failover)
+//! decides; this performs it, in the client's own task, and tells what came of it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -27,14 +27,21 @@ use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
 use crate::delivery::silence::Step;
+use crate::delivery::slate::Again;
+use crate::delivery::slate::Cause;
+use crate::delivery::slate::Causes;
 use crate::delivery::timer::poll_until;
 use crate::delivery::vital::Vital;
+use crate::media::ts::join::Audition;
 use crate::media::ts::join::Joiner;
 use crate::media::ts::join::Manner;
+use crate::media::ts::join::Seam;
+use shown::Shown;
 use standby::Candidate;
 use standby::Standby;
 
 mod rules;
+mod shown;
 mod standby;
 
 pub(crate) use standby::Course;
@@ -54,6 +61,11 @@ pub(crate) struct Feed {
     machine: Failover,
     active: Option<Active>,
     standby: Option<Standby>,
+    /// What it begins with before it is asked for the first time, where that is no source.
+    start: Option<Start>,
+    /// Why sources do not play, and when they are tried again while a slate is shown.
+    causes: Causes,
+    again: Again,
     /// Follows what the client is sent; `None` where bytes follow bytes.
     joiner: Option<Box<Joiner>>,
     /// `None` where bytes follow bytes, and where there is no other source: a stream without a picture
@@ -80,10 +92,28 @@ pub(crate) struct Feed {
     is_complete: bool,
 }
 
-/// The connection that the client is fed from.
+/// What a feed begins with.
+pub(crate) enum Start {
+    /// A source, by its index.
+    Source(usize, Box<Line>),
+    /// A slate, for these causes.
+    Slate(Causes),
+}
+
+impl Start {
+    /// The source, or the first where none plays, and what it is played from.
+    pub(crate) fn source(&self) -> (usize, Option<&Line>) {
+        match self {
+            Self::Source(source, line) => (*source, Some(line)),
+            Self::Slate(_) => (0, None),
+        }
+    }
+}
+
+/// The connection that the client is fed from, or what is made in its place.
 struct Active {
     generation: Generation,
-    source: usize,
+    shown: Shown,
     line: Line,
 }
 
@@ -99,9 +129,7 @@ pub(crate) struct Feeding {
     pub(crate) course: Course,
     /// How sources are joined; `None`: bytes follow bytes.
     pub(crate) manner: Option<Manner>,
-    /// The source that was opened, and its line.
-    pub(crate) source: usize,
-    pub(crate) line: Line,
+    pub(crate) start: Start,
     /// Where switches are ordered.
     pub(crate) desk: Arc<Desk>,
 }
@@ -109,18 +137,18 @@ pub(crate) struct Feeding {
 impl Feeding {
     /// Begins. `seed` decides the jitter of pauses.
     pub(crate) fn begin(self, seed: u64) -> Feed {
-        let Self { course, manner, source, line, desk } = self;
-        Feed::new(course, manner, (source, line), desk, seed)
+        let Self { course, manner, start, desk } = self;
+        Feed::new(course, manner, start, desk, seed)
     }
 }
 
 impl Feed {
-    /// Feeds from `line`, of the source with this index, until something better is found. `manner` is
-    /// how sources are joined; `None`: bytes follow bytes.
+    /// Feeds from `start` until something better is found. `manner` is how sources are joined; `None`:
+    /// bytes follow bytes.
     fn new(
         course: Course,
         manner: Option<Manner>,
-        (source, line): (usize, Line),
+        start: Start,
         desk: Arc<Desk>,
         seed: u64,
     ) -> Self {
@@ -132,10 +160,21 @@ impl Feed {
         let vital =
             (has_others && manner.is_some()).then(|| Vital::new(failover.stall_timeout * 2, now));
         let (places, rules) = rules::of(&course.channel, failover);
+        let (machine, active, start) = match start {
+            Start::Source(source, line) => {
+                let machine = Failover::with_active(places, rules, seed, source, now);
+                let shown = Shown::Source(source);
+                (machine, Some(Active { generation: 0, shown, line: *line }), None)
+            }
+            Start::Slate(_) => (Failover::new(places, rules, seed), None, Some(start)),
+        };
         Self {
-            machine: Failover::with_active(places, rules, seed, source, now),
-            active: Some(Active { generation: 0, source, line }),
+            machine,
+            active,
             standby: None,
+            start,
+            causes: Causes::default(),
+            again: Again::new(seed),
             joiner: manner.map(|manner| Box::new(Joiner::new(manner))),
             vital,
             silence,
@@ -178,6 +217,7 @@ impl Feed {
                 continue;
             }
             self.poll_orders(cx, session);
+            self.begin(session);
             self.poll_timer(cx, session);
             self.poll_standby(cx, session);
             if self.ready.is_some() || self.is_over || self.leaving.is_some() {
@@ -225,9 +265,10 @@ impl Feed {
     /// The active has sent bytes.
     fn heard(&mut self, session: &mut Session) {
         let Some(active) = &self.active else { return };
+        let Some(index) = active.shown.source() else { return };
         let (generation, now) = (active.generation, active.line.last());
         if let Some(said) = self.silence.heard(now) {
-            if let (Step::Stalled, Some(source)) = (said, self.course.source(active.source)) {
+            if let (Step::Stalled, Some(source)) = (said, self.course.source(index)) {
                 source.succeeded(now);
             }
             self.tell(Event::Heard(generation), session);
@@ -244,16 +285,18 @@ impl Feed {
     /// The active is no good any more: it is remembered of its source.
     fn lost(&mut self, loss: Loss) {
         self.loss = loss;
-        let source = self.active.as_ref().and_then(|active| self.course.source(active.source));
-        if let Some(source) = source {
-            let cooldown = self.course.question.config.failover.cooldown;
-            source.failed(Instant::now(), health::Kind::Ordinary, cooldown);
+        let index = self.active.as_ref().and_then(|active| active.shown.source());
+        if let Some(source) = index.and_then(|index| self.course.source(index)) {
+            let failover = &self.course.question.config.failover;
+            source.failed(Instant::now(), health::Kind::Ordinary, failover.cooldown);
+            self.causes.note(source.index, Cause::of_loss(loss.reason(), failover));
         }
     }
 
     /// Nothing from the active now: has it been silent for long?
     fn poll_silence(&mut self, cx: &mut Context<'_>, session: &mut Session) -> Poll<()> {
-        let Some(active) = &self.active else {
+        let is_source = |active: &&Active| active.shown.source().is_some();
+        let Some(active) = self.active.as_ref().filter(is_source) else {
             return Poll::Pending;
         };
         let generation = active.generation;
@@ -276,11 +319,13 @@ impl Feed {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, session: &mut Session) {
-        while let Some(deadline) = self.machine.deadline() {
+        while let Some(deadline) = self.machine.deadline().into_iter().chain(self.again.due()).min()
+        {
             if poll_until(&mut self.timer, deadline, cx).is_pending() {
                 return;
             }
-            self.tell(Event::Timer, session);
+            let is_again = self.again.begins(Instant::now());
+            self.tell(if is_again { Event::Start } else { Event::Timer }, session);
         }
     }
 
@@ -290,6 +335,9 @@ impl Feed {
             let Poll::Ready(event) = standby.poll(cx, &self.course, joiner) else {
                 return;
             };
+            if let Some(why) = standby.why.take() {
+                self.causes.note(standby.source, why);
+            }
             if let Event::Usable(_) = event {
                 self.usable();
             }
@@ -311,7 +359,8 @@ impl Feed {
     /// Tells the machine, and does what it says, until nothing follows from it any more.
     fn tell(&mut self, event: Event, session: &mut Session) {
         let is_end = matches!(event, Event::Died(..) | Event::Doomed(_, Reason::Stalled));
-        if self.course.question.config.failover.rounds == 0 && is_end && self.standby.is_none() {
+        let is_last = self.course.question.config.failover.rounds == 0 && !self.may_slate();
+        if is_last && is_end && self.standby.is_none() {
             self.is_over = true;
             return;
         }
@@ -339,6 +388,7 @@ impl Feed {
             Action::Acquire { generation, source } => {
                 let slot = self.course.source(source).and_then(crate::channel::Source::try_slot);
                 let Some(slot) = slot else {
+                    self.causes.note(source, Cause::Full);
                     return Some(Event::NoSlot(generation));
                 };
                 self.standby = Some(Standby::with_slot(generation, source, slot));
@@ -364,7 +414,7 @@ impl Feed {
                 // Whoever asked may not wait any more.
                 answer.map(|answer| answer.send(outcome).ok());
             }
-            Action::Exhausted => self.is_over = true,
+            Action::Exhausted => self.exhausted(session),
         }
         None
     }
@@ -425,15 +475,26 @@ impl Feed {
         let Some(standby) = self.standby.take() else { return };
         let (generation, source) = (standby.generation, standby.source);
         let Some(Candidate { line, audition, .. }) = standby.into_candidate() else { return };
-        let (gap, mut seam) = (self.given.elapsed(), None);
-        if let (Some(joiner), Some(audition)) = (&mut self.joiner, audition) {
-            let mut joined = Vec::new();
-            seam = Some(joiner.join(audition, gap, &mut joined));
-            self.ready = Some(Bytes::from(joined)).filter(|joined| !joined.is_empty());
-        }
+        let gap = self.given.elapsed();
+        let seam = self.join_at(audition, gap);
         session.went_over((source, &line), reason, gap, seam);
-        // Only now is the old one closed.
-        self.active = Some(Active { generation, source, line });
+        self.causes.clear();
+        self.again.rest();
+        self.play(Active { generation, shown: Shown::Source(source), line });
+    }
+
+    /// Joins the client's stream to what was listened to. Bytes that follow bytes need none.
+    fn join_at(&mut self, audition: Option<Audition>, gap: Duration) -> Option<Seam> {
+        let (joiner, audition) = self.joiner.as_mut().zip(audition)?;
+        let mut joined = Vec::new();
+        let seam = joiner.join(audition, gap, &mut joined);
+        self.ready = Some(Bytes::from(joined)).filter(|joined| !joined.is_empty());
+        Some(seam)
+    }
+
+    /// The client is fed from this now. Only now is the old one closed.
+    fn play(&mut self, active: Active) {
+        self.active = Some(active);
         self.silence.restart();
         if let Some(vital) = &mut self.vital {
             vital.restart(Instant::now());

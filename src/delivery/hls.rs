@@ -205,7 +205,7 @@ impl Delivery {
         let key = Same(Arc::clone(channel));
         let first = tokio::select! {
             biased;
-            first = self.hls.firsts.answer(key, number, || self.first(channel, wish)) => first?,
+            first = self.hls.firsts.answer(key, number, || self.first_playlist(channel, wish)) => first?,
             // Somebody has come back to it, with the slot that this may be waiting for.
             found = viewings.until(watched) => return joins(found).await,
         };
@@ -230,11 +230,11 @@ impl Delivery {
         Ok(())
     }
 
-    async fn first(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<First, Error> {
+    async fn first_playlist(&self, channel: &Arc<Channel>, wish: &Wish) -> Result<First, Error> {
         let cookies = Arc::new(Mutex::new(Cookies::new()));
         let question = Question::of_hls(wish, Want::Playlist, &cookies);
         let Opened { source, answer, slot, text, .. } =
-            self.first_source(channel, &question).await?;
+            self.first_source::<Opened>(channel, &question).await?;
         let list = Arc::new(List::new(text, Place::own(source), answer));
         let cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(First { source, slot: Arc::new(slot), list, cookies })

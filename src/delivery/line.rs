@@ -1,4 +1,4 @@
-//! One upstream connection of a session with the slot that it holds.
+//! One upstream connection of a session with the slot that it holds, or what is made in its place.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use crate::channel::Lease;
 use crate::channel::Slot;
-use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Origin;
+use crate::delivery::attempt::Playing;
 use crate::delivery::hls::Continuous;
+use crate::delivery::made::Made;
 use crate::flow::Control;
 use crate::flow::Passage;
 use crate::flow::Way;
@@ -34,22 +36,34 @@ enum Upstream {
     Raw(Passage),
     /// From the segments of a playlist.
     Continuous(Box<Continuous>),
+    /// From nowhere else.
+    Made(Box<Made>),
 }
 
 impl Line {
     /// A line to a source that was opened, whose bytes go to the client behind `control`, in this way
     /// where they can; without one they are handed over as they come.
-    pub(crate) fn new(opened: Opened, way: Option<Way>, control: &Arc<Control>) -> Self {
-        let Opened { answer, slot, stream, .. } = opened;
-        let upstream = match (stream, way) {
-            (Some(stream), _) => Upstream::Continuous(stream),
-            (None, None) => Upstream::Framed(answer.body),
-            (None, Some(way)) => match answer.body.into_raw() {
+    pub(crate) fn new(
+        playing: impl Into<Playing>,
+        way: Option<Way>,
+        control: &Arc<Control>,
+    ) -> Self {
+        let Playing { slot, origin, .. } = playing.into();
+        let upstream = match (origin, way) {
+            (Origin::Answer(answer), None) => Upstream::Framed(answer.body),
+            (Origin::Answer(answer), Some(way)) => match answer.body.into_raw() {
                 Ok(raw) => Upstream::Raw(Passage::new(raw, way, Arc::clone(control))),
                 Err(body) => Upstream::Framed(*body),
             },
+            (Origin::Continuous(stream), _) => Upstream::Continuous(stream),
+            (Origin::Made(made), _) => Upstream::Made(made),
         };
         Self { upstream, slot }
+    }
+
+    /// What is made, without a source.
+    pub(crate) fn made(made: Made) -> Self {
+        Self { upstream: Upstream::Made(Box::new(made)), slot: Slot::none() }
     }
 
     /// How its bytes move, for logs.
@@ -58,6 +72,7 @@ impl Line {
             Upstream::Framed(_) => "framed",
             Upstream::Raw(passage) => passage.way().word(),
             Upstream::Continuous(_) => "continuous",
+            Upstream::Made(_) => "made",
         }
     }
 
@@ -65,7 +80,7 @@ impl Line {
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
         match &self.upstream {
             Upstream::Continuous(stream) => stream.lease(),
-            Upstream::Framed(_) | Upstream::Raw(_) => self.slot.held(),
+            Upstream::Framed(_) | Upstream::Raw(_) | Upstream::Made(_) => self.slot.held(),
         }
     }
 
@@ -78,7 +93,7 @@ impl Line {
     /// When bytes were last read.
     pub(crate) fn last(&self) -> Instant {
         match &self.upstream {
-            Upstream::Framed(_) | Upstream::Continuous(_) => Instant::now(),
+            Upstream::Framed(_) | Upstream::Continuous(_) | Upstream::Made(_) => Instant::now(),
             Upstream::Raw(passage) => passage.last(),
         }
     }
@@ -137,6 +152,7 @@ impl Upstream {
         match self {
             Self::Framed(body) => body.poll_next(cx),
             Self::Continuous(stream) => stream.poll_next(cx),
+            Self::Made(made) => made.poll_next(cx).map(|bytes| Some(Ok(bytes))),
             Self::Raw(_) => Poll::Ready(None), // Whoever asks has looked.
         }
     }

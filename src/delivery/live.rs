@@ -12,8 +12,8 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Held;
 use crate::delivery::Wish;
-use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Question;
+use crate::delivery::first::First;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -21,7 +21,7 @@ use crate::message::headers::media_type;
 pub(super) const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
 
 impl Delivery {
-    /// Plays the first source whose first bytes are media. HEAD is answered from what is known:
+    /// Plays the first source whose first bytes are media, or what is shown in its place. HEAD is answered from what is known:
     /// no source is opened for it, and a receiver's stream port would refuse it.
     pub(super) async fn live(
         &self,
@@ -32,31 +32,34 @@ impl Delivery {
             return Ok(head(MPEG_TS, Either::Left(Held::empty())));
         }
         let question = Question::of(&wish);
-        let opened = self.first_source(channel, &question).await?;
-        Ok(self.stream(channel, wish, opened, question))
+        let first = self.first(channel, &question).await?;
+        Ok(self.stream(channel, wish, first, question))
     }
 
-    /// The answer for a source that has shown media; others are asked `question`.
+    /// The answer for a stream that begins with `first`; other sources are asked `question`.
     pub(super) fn stream(
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
-        opened: Opened,
+        first: First,
         question: Question,
     ) -> Response<Body> {
-        let media_type = match opened.container {
+        let container = first.container();
+        let headers = first.headers();
+        let media_type = match container {
             Container::MpegTs | Container::PaddedTs => MPEG_TS,
-            Container::Unknown => media_type(&opened.answer.head.headers)
+            Container::Unknown => headers
+                .and_then(media_type)
                 .and_then(|given| HeaderValue::try_from(given).ok())
                 .unwrap_or(HeaderValue::from_static(Container::Unknown.media_type())),
             known => HeaderValue::from_static(known.media_type()),
         };
         // Compressed against our wish: the bytes are of no use without their label. Where they are
         // known all the same, the label is wrong.
-        let coding = opened.answer.head.headers.get(CONTENT_ENCODING).cloned();
-        let coding = coding.filter(|_| opened.container == Container::Unknown);
+        let coding = headers.and_then(|headers| headers.get(CONTENT_ENCODING)).cloned();
+        let coding = coding.filter(|_| container == Container::Unknown);
         wish.control.limit_patience(wish.config.limits.client_timeout);
-        let body = self.live_body(channel, wish, opened, question);
+        let body = self.live_body(channel, wish, first, question);
         let mut response = head(media_type, Either::Right(body));
         if let Some(coding) = coding {
             response.headers_mut().insert(CONTENT_ENCODING, coding);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +89,15 @@ impl End {
     }
 }
 
+/// What the client of a session is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// A source.
+    Source,
+    /// A slate, as no source plays.
+    Slate,
+}
+
 /// A session as others see it.
 #[derive(Debug)]
 pub struct Info {
@@ -100,7 +109,10 @@ pub struct Info {
     source: AtomicUsize,
     /// How often the session has gone over to another connection. Written by the session.
     switches: AtomicU32,
-    /// How its bytes move: `spliced`, `watched`, `framed` or `continuous`; `shared` where a relay gives them.
+    /// A [`Shows`] as a number. Written by the session.
+    shows: AtomicU8,
+    /// How its bytes move: `spliced`, `watched`, `framed`, `continuous` or `made`; `shared` where a relay
+    /// gives them.
     pub way: &'static str,
     /// Who watches; `None`: it is a relay.
     pub client: Option<IpAddr>,
@@ -129,6 +141,13 @@ impl Info {
     #[must_use]
     pub fn source(&self) -> usize {
         self.feeder().source.load(Ordering::Relaxed)
+    }
+
+    /// What its client is shown.
+    #[must_use]
+    pub fn shows(&self) -> Shows {
+        let shows = self.feeder().shows.load(Ordering::Relaxed);
+        if shows == Shows::Slate as u8 { Shows::Slate } else { Shows::Source }
     }
 
     /// How often it has gone over to another connection.
@@ -168,7 +187,7 @@ impl Info {
     }
 
     /// For logs.
-    fn shown_client(&self) -> Option<tracing::field::DisplayValue<IpAddr>> {
+    pub(crate) fn shown_client(&self) -> Option<tracing::field::DisplayValue<IpAddr>> {
         self.client.map(tracing::field::display)
     }
 
@@ -344,6 +363,7 @@ impl Sessions {
             id,
             source: opening.source.into(),
             switches: AtomicU32::new(0),
+            shows: AtomicU8::new(Shows::Source as u8),
             way: opening.way,
             client: opening.client,
             user_agent: opening.user_agent,
@@ -430,6 +450,11 @@ impl Session {
         }
     }
 
+    /// What the client is shown from now on.
+    pub(crate) fn shows(&self, shows: Shows) {
+        self.info.shows.store(shows as u8, Ordering::Relaxed);
+    }
+
     /// The client's side of the connection.
     pub(crate) fn control(&self) -> &Control {
         &self.control
@@ -466,6 +491,7 @@ impl Session {
     ) {
         let info = &self.info;
         let from = info.plays(source);
+        self.shows(Shows::Source);
         info.switches.fetch_add(1, Ordering::Relaxed);
         info.holds(line.lease());
         let metrics = &self.sessions.metrics;

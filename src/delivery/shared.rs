@@ -30,6 +30,8 @@ use crate::delivery::Held;
 use crate::delivery::SessionBody;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Question;
+use crate::delivery::first::First;
+use crate::delivery::line::Line;
 use crate::delivery::live;
 use crate::delivery::pipe::Carriage;
 use crate::delivery::sessions::End;
@@ -215,29 +217,32 @@ impl Delivery {
         writer: Writer,
     ) -> Result<Pump, Error> {
         let channel = &relay.channel;
-        let opened = self.first_source(channel, &question).await?;
-        if opened.container != Container::MpegTs {
+        let first = self.first(channel, &question).await?;
+        if let First::Source(playing) = &first
+            && playing.container != Container::MpegTs
+        {
             let what = "a stream that is no MPEG transport stream, which a shared channel must be";
             let failure = Arc::new(Failure::NoStart(what));
-            return Err(Error::Exhausted(vec![Attempt { source: opened.source, failure }]));
+            return Err(Error::Exhausted(vec![Attempt { source: playing.source, failure }]));
         }
         // Nobody waits behind it, so it is always ready.
         let control = Arc::new(Control::new(question.config.limits.client_timeout));
         let patience = question.config.failover.response_timeout;
-        let feeding = self.feeding(channel, opened, question, (&control, false));
+        let feeding = self.feeding(channel, first, question, (&control, false));
+        let (source, line) = feeding.start.source();
         let session = self.sessions.begin(Opening {
             channel: Arc::clone(channel),
-            source: feeding.source,
+            source,
             client: None,
             user_agent: None,
             started: relay.began,
             control,
             viewer: None,
-            slot: feeding.line.lease(),
+            slot: line.and_then(Line::lease),
             desk: Some(Arc::clone(&feeding.desk)),
             place: Box::new(()),
             cut: self.cut.clone(),
-            way: feeding.line.way(),
+            way: line.map_or("made", Line::way),
             role: Role::Relay(Arc::clone(&relay.watchers)),
         });
         let feed = feeding.begin(session.info().id);

@@ -94,7 +94,7 @@ impl Delivery {
             viewer: None,
             ..piece.question(wish)
         };
-        let (status, headers) = match self.first_source(channel, &question).await {
+        let (status, headers) = match self.first_source::<Opened>(channel, &question).await {
             Ok(opened) => {
                 (opened.answer.head.status, end_to_end_response(&opened.answer.head.headers))
             }

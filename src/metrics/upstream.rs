@@ -31,6 +31,34 @@ pub(super) struct Failovers {
     pub(super) takeovers_total: Family<1>,
 }
 
+/// How often and by how many sessions a slate is shown, as no source plays.
+#[derive(Debug)]
+pub(super) struct Slates {
+    pub(super) slates: Family<0>,
+    pub(super) slates_total: Family<2>,
+}
+
+impl Slates {
+    pub(super) fn new() -> Self {
+        let slates =
+            Family::gauge("weir_slates", "Sessions that show a slate, as no source plays", []);
+        slates.of([]).add(0);
+        Self {
+            slates,
+            slates_total: Family::counter(
+                "weir_slates_total",
+                "Times that a session has shown a slate, by what was wrong with its sources",
+                ["channel", "cause"],
+            ),
+        }
+    }
+
+    pub(super) fn write(&self, text: &mut String) {
+        self.slates.write(text);
+        self.slates_total.write(text);
+    }
+}
+
 impl Attempts {
     pub(super) fn new() -> Self {
         Self {

@@ -35,6 +35,7 @@ mod redirects;
 mod relay;
 mod reload;
 mod requests;
+mod slates;
 mod slow_clients;
 mod upstream_faults;
 mod ways;

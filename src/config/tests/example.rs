@@ -60,8 +60,8 @@ fn holds_every_key() {
         ["state_dir: state  # default"],
         "null there means a default of its own"
     );
-    assert_eq!(seen, 81);
-    assert_eq!(leaves(&effective).len(), 81);
+    assert_eq!(seen, 83);
+    assert_eq!(leaves(&effective).len(), 83);
     for key in TOP_KEYS {
         assert!(effective.contains(&format!("{key}:")), "{key}");
     }

@@ -35,7 +35,7 @@ impl Opened {
     pub(super) async fn judge(
         &mut self,
         question: &Question,
-        protocol: Protocol,
+        protocol: &Protocol,
     ) -> Result<(), Failure> {
         let patience = question.patience.response;
         let deadline = Instant::now() + patience;
@@ -236,11 +236,11 @@ fn starts_at_zero(headers: &HeaderMap) -> bool {
 }
 
 /// A receiver sends transport streams and nothing else; elsewhere any stream will do.
-fn must_be_stream(container: Container, protocol: Protocol) -> Result<(), upstream::Error> {
+fn must_be_stream(container: Container, protocol: &Protocol) -> Result<(), upstream::Error> {
     let wrong = match container {
         Container::MpegTs | Container::PaddedTs => return Ok(()),
         Container::Hls => "an HLS playlist",
-        _ if protocol == Protocol::Enigma2 => "bytes that are no transport stream",
+        _ if *protocol == Protocol::Enigma2 => "bytes that are no transport stream",
         _ => return Ok(()),
     };
     Err(upstream::Error::NotMedia(wrong))

@@ -49,7 +49,11 @@ impl Failover {
         match self.search.as_ref().map(|search| search.cause) {
             Some(Cause::Lost(_)) => true,
             Some(Cause::Switch(Some(target))) => source == target,
-            Some(Cause::Switch(None) | Cause::Hedge) => active != Some(source),
+            Some(Cause::Switch(None)) => active != Some(source),
+            Some(Cause::Hedge) => {
+                let is_made = self.places.get(source).is_some_and(|place| place.is_made);
+                active != Some(source) && !is_made
+            }
             Some(Cause::Failback) => source == 0,
             None => false,
         }

@@ -27,6 +27,9 @@ pub(crate) struct Rules {
 pub(crate) struct Place {
     /// Sources with the same number share a budget of connections; `None`: unlimited.
     pub(crate) provider: Option<u32>,
+    /// It is usable at any time. So it is no hedge: it would always win against a source that is only
+    /// late.
+    pub(crate) is_made: bool,
 }
 
 /// The number of one attempt to play a source, from the question for a slot to the end of its
@@ -87,7 +90,6 @@ impl Reason {
 pub(crate) enum Event {
     /// Begin to look for a source: the first event of a machine made without an active, and the
     /// way to try again after [`Action::Exhausted`]. Ignored while there is an active or a search.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sessions open their first source without"))]
     Start,
     /// A slot of this source's budget was got for this attempt, by [`Action::Acquire`] or
     /// [`Action::AwaitSlot`]. If it comes after the attempt's [`Action::Drop`] it is ignored, and

@@ -38,7 +38,7 @@ fn opening(providers: &[Option<u32>]) -> Story {
 }
 
 fn places(providers: &[Option<u32>]) -> Vec<Place> {
-    providers.iter().map(|&provider| Place { provider }).collect()
+    providers.iter().map(|&provider| Place { provider, is_made: false }).collect()
 }
 
 impl Story {

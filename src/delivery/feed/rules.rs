@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channel::Channel;
+use crate::channel::Source;
 use crate::config;
 use crate::delivery::failover::PAUSE;
 use crate::delivery::failover::Place;
@@ -16,7 +17,7 @@ const PROVEN_AFTER: Duration = Duration::from_secs(3);
 /// The channel's sources, and the rules for them.
 pub(super) fn of(channel: &Channel, failover: &config::Failover) -> (Vec<Place>, Rules) {
     let mut budgets = Vec::new();
-    let places = channel.sources.iter().map(|source| {
+    let mut number = |source: &Source| {
         let budget = source.budget()?;
         let known = budgets.iter().position(|known| Arc::ptr_eq(known, budget));
         let number = known.unwrap_or_else(|| {
@@ -24,8 +25,11 @@ pub(super) fn of(channel: &Channel, failover: &config::Failover) -> (Vec<Place>,
             budgets.len() - 1
         });
         u32::try_from(number).ok()
-    });
-    let places = places.map(|provider| Place { provider }).collect();
+    };
+    let places = channel.sources.iter();
+    let places = places
+        .map(|source| Place { provider: number(source), is_made: source.made().is_some() })
+        .collect();
     let rules = Rules {
         rounds: failover.rounds.max(1),
         hedge: true,

@@ -14,13 +14,14 @@ use crate::channel::Slot;
 use crate::channel::Source;
 use crate::delivery::Delivery;
 use crate::delivery::Failure;
-use crate::delivery::attempt::Opened;
 use crate::delivery::attempt::Patience;
+use crate::delivery::attempt::Playing;
 use crate::delivery::attempt::Question;
 use crate::delivery::attempt::first_slot;
 use crate::delivery::failover::Event;
 use crate::delivery::failover::Generation;
 use crate::delivery::line::Line;
+use crate::delivery::slate::Cause;
 use crate::flow::Control;
 use crate::flow::Way;
 use crate::media::sniff::Container;
@@ -57,7 +58,7 @@ impl Course {
     }
 
     /// Opens a source, on its own: the future owns all that it needs.
-    fn open(&self, index: usize, slot: Slot, patience: Patience) -> Wait<Result<Opened, Failure>> {
+    fn open(&self, index: usize, slot: Slot, patience: Patience) -> Wait<Result<Playing, Failure>> {
         let (delivery, channel) = (self.delivery.clone(), Arc::clone(&self.channel));
         let question = Question { patience, ..self.question.clone() };
         Box::pin(async move {
@@ -86,6 +87,8 @@ pub(super) struct Standby {
     pub(super) began: Instant,
     /// The slot that it holds, where a budget limits them.
     pub(super) lease: Option<Arc<Lease>>,
+    /// Why it has failed, until that is asked.
+    pub(super) why: Option<Cause>,
     stage: Stage,
 }
 
@@ -93,7 +96,7 @@ enum Stage {
     /// It has a slot and waits for the word to use it.
     Ready(Slot),
     Waiting(Wait<(usize, Slot)>),
-    Opening(Wait<Result<Opened, Failure>>),
+    Opening(Wait<Result<Playing, Failure>>),
     Listening(Box<Candidate>),
     /// Nothing more will come of it.
     Failed,
@@ -113,13 +116,14 @@ pub(super) struct Candidate {
 impl Standby {
     pub(super) fn with_slot(generation: Generation, source: usize, slot: Slot) -> Self {
         let lease = slot.held();
-        Self { generation, source, began: Instant::now(), lease, stage: Stage::Ready(slot) }
+        let (began, stage) = (Instant::now(), Stage::Ready(slot));
+        Self { generation, source, began, lease, why: None, stage }
     }
 
     pub(super) fn waiting(generation: Generation, sources: Vec<usize>, course: &Course) -> Self {
         let source = sources.first().copied().unwrap_or_default();
         let stage = Stage::Waiting(course.wait(sources));
-        Self { generation, source, began: Instant::now(), lease: None, stage }
+        Self { generation, source, began: Instant::now(), lease: None, why: None, stage }
     }
 
     /// Uses the slot. Another source is left behind this one, or it is the last.
@@ -166,9 +170,9 @@ impl Standby {
                     return Poll::Ready(Event::Slot(self.generation, source));
                 }
                 Stage::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
-                    Ok(opened) if opened.container == course.container => {
+                    Ok(playing) if playing.container == course.container => {
                         let candidate =
-                            Candidate::new(opened, course, joiner.map(Joiner::audition));
+                            Candidate::new(playing, course, joiner.map(Joiner::audition));
                         self.stage = Stage::Listening(Box::new(candidate));
                     }
                     Ok(_) => return self.fail(course, &Failure::NoStart("another kind of stream")),
@@ -186,6 +190,7 @@ impl Standby {
 
     fn fail(&mut self, course: &Course, failure: &Failure) -> Poll<Event> {
         (self.lease, self.stage) = (None, Stage::Failed);
+        self.why = Some(Cause::of(failure, &course.question.config.failover));
         if let Some(source) = course.source(self.source) {
             course.delivery.failed(&course.channel, source, failure, &course.question);
         }
@@ -194,10 +199,10 @@ impl Standby {
 }
 
 impl Candidate {
-    fn new(opened: Opened, course: &Course, audition: Option<Audition>) -> Self {
+    fn new(playing: Playing, course: &Course, audition: Option<Audition>) -> Self {
         let now = Instant::now();
         Self {
-            line: Line::new(opened, course.way, &course.control),
+            line: Line::new(playing, course.way, &course.control),
             audition,
             opened: now,
             heard: now,

@@ -18,7 +18,10 @@ use crate::delivery::Delivery;
 use crate::delivery::Failure;
 use crate::delivery::Form;
 use crate::delivery::attempt::Opened;
+use crate::delivery::attempt::Origin;
+use crate::delivery::attempt::Playing;
 use crate::delivery::attempt::Question;
+use crate::delivery::pace::Pace;
 use crate::delivery::timer::poll_until;
 use crate::media::m3u8::Follow;
 use crate::media::m3u8::Multivariant;
@@ -35,7 +38,6 @@ use fetch::Fetch;
 use fetch::Key;
 use fetch::Loaded;
 use fetch::Wait;
-use pace::Pace;
 use queue::Queue;
 use unpacking::Unpacking;
 
@@ -45,13 +47,15 @@ mod ahead;
 mod decryption;
 mod failing;
 mod fetch;
-mod pace;
 mod queue;
 mod reached;
 mod unpacking;
 
 /// How far ahead of its time everything is sent, where there is enough of it.
 const LEAD: Duration = Duration::from_secs(2);
+
+/// What is later than that, because the client or the source paused, is not made up for.
+const LATE_MAX: Duration = Duration::from_secs(10);
 
 /// One stream from the segments of a playlist.
 ///
@@ -121,7 +125,7 @@ impl Delivery {
         opened: Opened,
         question: &Question,
         max_bandwidth: u64,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<Playing, Failure> {
         let Opened { mut answer, slot, text, .. } = opened;
         answer.body.close();
         let question = Question { form: Form::Own, viewer: None, ..question.clone() };
@@ -147,14 +151,9 @@ impl Delivery {
         let begun = std::future::poll_fn(|cx| stream.poll_begun(cx));
         let wait = patience.connect + 2 * patience.response;
         timeout(wait, begun).await.map_err(|_| upstream::Error::NoMedia(wait))??;
-        Ok(Opened {
-            source: source.index,
-            answer,
-            slot: share,
-            container: Container::MpegTs,
-            text: Bytes::new(),
-            stream: Some(Box::new(stream)),
-        })
+        let origin = Origin::Continuous(Box::new(stream));
+        let container = Container::MpegTs;
+        Ok(Playing { source: source.index, slot: share, container, origin })
     }
 }
 
@@ -176,7 +175,7 @@ impl Continuous {
             },
             follow,
             chain: Chain::new(),
-            pace: Pace::new(LEAD),
+            pace: Pace::new(LEAD, LATE_MAX),
             stage: Stage::Resting(now),
             segment: None,
             key: None,

@@ -65,17 +65,20 @@ fn families(text: &str) -> BTreeMap<String, Family> {
 async fn the_names_of_the_metrics_are_those_of_the_contract() {
     let origin = Origin::start(|request| match request.path() {
         "/short.ts" => Script::live(Feed::of(TsPattern::new(1)).packets(500)),
+        "/down.ts" => Script::error("503 Service Unavailable"),
         _ => Script::live(&TsPattern::new(2)),
     })
     .await;
     let source = |path| format!("{{provider: acme, url: \"{}\"}}", origin.url(path));
     let yaml = format!(
-        "failover: {{rounds: 1}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
+        "failover: {{rounds: 1, on_exhausted: slate}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
          profiles: {{fan: {{delivery: shared}}}}\n\
-         channels: {{one: {{kind: live, sources: [{}, {}]}},\n\
-         \x20 fan: {{kind: live, profile: fan, sources: [\"{}\"]}}}}\n",
+         channels:\n  one: {{kind: live, sources: [{}, {}]}}\n  \
+         down: {{kind: live, sources: [\"{}\"]}}\n  \
+         fan: {{kind: live, profile: fan, sources: [\"{}\"]}}\n",
         source("/short.ts"),
         source("/long.ts"),
+        origin.url("/down.ts"),
         origin.url("/fan.ts")
     );
     let gateway = Gateway::start(&yaml).await;
@@ -87,6 +90,11 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
     let (again, head) = Player::ask(gateway.stream, &request).await;
     assert_eq!(head.status, 200);
     again.close();
+    let slate = presets::get_keep_alive("x", "/stream/down");
+    let (mut slate, head) = Player::ask(gateway.stream, &slate).await;
+    assert_eq!(head.status, 200);
+    slate.read_exact_body(PACKET).await;
+    slate.close();
     origin.idle().await;
     eventually_async("a session has ended", async || {
         gateway.metrics().await.contains("weir_sessions_total{").then_some(())

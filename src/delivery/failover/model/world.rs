@@ -64,7 +64,7 @@ impl World {
             (number < PROVIDERS).then(|| u32::try_from(number).unwrap())
         };
         let places: Vec<_> =
-            (0..sources).map(provider).map(|provider| Place { provider }).collect();
+            (0..sources).map(provider).map(|provider| Place { provider, is_made: false }).collect();
         let rules = Rules {
             rounds: u32::try_from(dice.between(1, 3)).unwrap(),
             hedge: dice.chance(80),

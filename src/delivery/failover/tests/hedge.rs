@@ -93,3 +93,15 @@ fn a_single_source_is_not_hedged_and_neither_is_one_whose_rules_forbid_it() {
     assert_eq!(story.tell(Event::Quiet(0)), []);
     assert_eq!(story.tell(Event::Heard(0)), []);
 }
+
+#[test]
+fn what_is_made_is_no_hedge_and_takes_over_from_a_source_that_is_lost() {
+    let mut story = playing(&[None, None], 0, RULES);
+    story.machine.places[1].is_made = true;
+    assert_eq!(story.tell(Event::Quiet(0)), [], "it would always win");
+    assert_eq!(story.tell(Event::Heard(0)), []);
+    story.tell(Event::Quiet(0));
+    assert_eq!(story.tell(Event::Doomed(0, Reason::Stalled)), [acquire(1, 1)]);
+    story.opens(1, 1);
+    assert_eq!(story.tell(Event::Usable(1)), [join(1, Reason::Stalled)]);
+}

@@ -10,16 +10,17 @@ use tokio::time::Instant;
 use crate::delivery::Failure;
 use crate::delivery::attempt::Patience;
 use crate::delivery::hls::continuous::Continuous;
+use crate::delivery::hls::continuous::LATE_MAX;
 use crate::delivery::hls::continuous::LEAD;
 use crate::delivery::hls::continuous::List;
 use crate::delivery::hls::continuous::Segment;
 use crate::delivery::hls::continuous::Stage;
 use crate::delivery::hls::continuous::fetch::Arrived;
 use crate::delivery::hls::continuous::fetch::Loaded;
-use crate::delivery::hls::continuous::pace::Pace;
 use crate::delivery::hls::continuous::queue::PART;
 use crate::delivery::hls::continuous::reached::End;
 use crate::delivery::hls::continuous::unpacking::Unpacking;
+use crate::delivery::pace::Pace;
 use crate::media::m3u8::Media;
 use crate::media::m3u8::Piece;
 use crate::media::m3u8::Playlist;
@@ -114,7 +115,7 @@ impl Continuous {
             let ahead = self.follow.left();
             // The next segment may be listed a whole target duration after the last.
             let lead = if media.is_ended { LEAD } else { LEAD.min(ahead.saturating_sub(target)) };
-            self.pace = Pace::new(lead);
+            self.pace = Pace::new(lead, LATE_MAX);
             self.list.ahead = ahead;
         }
         // What a connection before this one has played is nothing new.
