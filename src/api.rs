@@ -2,7 +2,9 @@
 //! every media task is stuck.
 
 mod handler;
+mod overrides;
 mod relay;
+mod route;
 mod switch;
 mod types;
 

@@ -58,6 +58,7 @@ mod line;
 mod live;
 mod loss;
 mod made;
+pub mod overrides;
 mod pace;
 pub mod pipe;
 mod reading;
@@ -76,6 +77,7 @@ pub use desk::Desk;
 pub use failover::Outcome;
 pub use failure::{Attempt, Failure};
 pub use held::Held;
+pub use overrides::Overrides;
 pub use pipe::SessionBody;
 pub use seal::Seal;
 pub use sessions::Sessions;
@@ -208,6 +210,7 @@ pub enum Error {
 pub struct Delivery {
     fetcher: Fetcher,
     sessions: Sessions,
+    overrides: Overrides,
     metrics: Arc<Metrics>,
     seal: Arc<Seal>,
     hls: Arc<Hls>,
@@ -240,13 +243,20 @@ impl Delivery {
         let cut = tasks.cut_notice();
         let hls = Arc::new(Hls::new(tasks.clone(), shared_bytes));
         let shared = Arc::new(Shared::new(tasks.clone()));
-        Self { fetcher, sessions, metrics, seal, hls, shared, splices, cut }
+        let overrides = Overrides::default();
+        Self { fetcher, sessions, overrides, metrics, seal, hls, shared, splices, cut }
     }
 
     /// Who watches what.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// What channels show instead of their sources.
+    #[must_use]
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
     }
 
     /// Answers `wish` with `channel`. The answer is made only once a source has shown that it has
@@ -286,7 +296,7 @@ impl Delivery {
         SessionBody::new(Carriage::Live(Box::new(feed)), session)
     }
 
-    /// What feeds a client from what has been found, or, where `is_client` is false, somebody who reads
+    /// What feeds a client that begins with `first`, or, where `is_client` is false, somebody who reads
     /// the bytes.
     fn feeding(
         &self,
@@ -317,6 +327,7 @@ impl Delivery {
                 Start::Source(source, Box::new(Line::new(playing, course.way, control)))
             }
             First::Slate(causes) => Start::Slate(causes),
+            First::Override => Start::Override,
         };
         Feeding { course, manner, start, desk: Arc::default() }
     }

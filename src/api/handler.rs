@@ -15,7 +15,9 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
+use crate::api::overrides;
 use crate::api::relay;
+use crate::api::route::Route;
 use crate::api::switch;
 use crate::api::types::ChannelView;
 use crate::api::types::Session;
@@ -91,56 +93,53 @@ impl Api {
                 "this Host is not an address of the admin listener",
             );
         }
-        let (switched, relays) = (switch::channel_in(path), relay::route(path));
-        let is_order = switched.is_some() || relays.is_some_and(relay::Route::is_order);
-        let (allowed, methods): (_, &[Method]) = if is_order {
-            ("POST", &[Method::POST])
-        } else {
-            ("GET, HEAD", &[Method::GET, Method::HEAD])
-        };
+        let route = Route::of(path);
+        let (methods, allowed) = route.methods();
         if !methods.contains(&request.method) {
             return method_not_allowed(allowed);
         }
-        match path {
-            "/health" | "/healthz" | "/live" => return plain(StatusCode::OK, "OK\n"),
-            "/readyz" => return self.ready(),
-            _ => {}
-        }
-        if !token_fits(request, catalog.config()) {
-            let mut answer = problem_answer(
-                StatusCode::UNAUTHORIZED,
-                "access.admin_token is needed as a Bearer token",
-            );
-            answer
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"weir admin\""));
+        if !route.is_free() && !token_fits(request, catalog.config()) {
+            let detail = "access.admin_token is needed as a Bearer token";
+            let mut answer = problem_answer(StatusCode::UNAUTHORIZED, detail);
+            let challenge = HeaderValue::from_static("Bearer realm=\"weir admin\"");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             return answer;
         }
-        if is_order && switch::is_foreign(&request.headers) {
+        let changes = !matches!(request.method, Method::GET | Method::HEAD);
+        if changes && switch::is_foreign(&request.headers) {
             let detail = "this comes from a page of another site";
             return problem_answer(StatusCode::FORBIDDEN, detail);
         }
-        if let Some(channel) = switched {
-            return self.switch(&catalog, channel, body).await;
-        }
-        if let Some(route) = relays {
-            return self.relays(&catalog, route).await;
-        }
-        match path {
-            "/metrics" => self.metrics(),
-            "/api/status" => json(&self.status()),
-            "/api/v1/sessions" => {
-                let running = self.0.delivery.sessions().list();
-                json(&running.iter().map(|info| Session::of(info)).collect::<Vec<_>>())
+        self.dispatch(route, &request.method, &catalog, body).await
+    }
+
+    async fn dispatch(
+        &self,
+        route: Route<'_>,
+        method: &Method,
+        catalog: &Catalog,
+        body: Incoming,
+    ) -> Answer {
+        let running = || self.0.delivery.sessions().list();
+        match route {
+            Route::Health => plain(StatusCode::OK, "OK\n"),
+            Route::Ready => self.ready(),
+            Route::Metrics => self.metrics(),
+            Route::Status => json(&self.status()),
+            Route::Sessions => {
+                json(&running().iter().map(|info| Session::of(info)).collect::<Vec<_>>())
             }
-            "/api/v1/channels" => {
-                let running = self.0.delivery.sessions().list();
-                let channels = catalog.channels().iter();
-                json(
-                    &channels.map(|channel| ChannelView::of(channel, &running)).collect::<Vec<_>>(),
-                )
+            Route::Channels => {
+                let (running, channels) = (running(), catalog.channels().iter());
+                let views = channels.map(|channel| ChannelView::of(channel, &running));
+                json(&views.collect::<Vec<_>>())
             }
-            _ => problem_answer(StatusCode::NOT_FOUND, "nothing is found under this path"),
+            Route::Switch(channel) => self.switch(catalog, channel, body).await,
+            Route::Override(channel) => self.overridden(catalog, channel, method, body).await,
+            Route::Relay(route) => self.relays(catalog, route).await,
+            Route::Unknown => {
+                problem_answer(StatusCode::NOT_FOUND, "nothing is found under this path")
+            }
         }
     }
 
@@ -149,15 +148,12 @@ impl Api {
         let Some(channel) = catalog.find(id) else {
             return unknown_channel();
         };
-        let reading = timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await;
-        let Ok(Ok(body)) = reading else {
-            let mut answer =
-                problem_answer(StatusCode::BAD_REQUEST, "the body is too long or did not come");
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            return answer;
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
         };
         let (sessions, sources) = (self.0.delivery.sessions(), channel.sources.len());
-        match switch::switch(sessions, id, sources, &body.to_bytes()).await {
+        match switch::switch(sessions, id, sources, &body).await {
             Ok((status, switches)) => {
                 let mut answer = json(&switches);
                 *answer.status_mut() = status;
@@ -189,6 +185,28 @@ impl Api {
                     Err((status, detail)) => problem_answer(status, &detail),
                 }
             }
+        }
+    }
+
+    /// Says or changes what a channel shows instead of its sources.
+    async fn overridden(
+        &self,
+        catalog: &Catalog,
+        id: &str,
+        method: &Method,
+        body: Incoming,
+    ) -> Answer {
+        let Some(channel) = catalog.find(id) else {
+            return unknown_channel();
+        };
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let delivery = &self.0.delivery;
+        match overrides::answer(method, channel, &body, delivery, catalog) {
+            Ok(view) => json(&view),
+            Err((status, detail)) => problem_answer(status, &detail),
         }
     }
 
@@ -234,6 +252,18 @@ impl Handler for Api {
         self.0.metrics.http_request(Port::Admin, answer.status().as_u16());
         answer
     }
+}
+
+/// A request's body.
+async fn read(body: Incoming) -> Result<Bytes, Answer> {
+    let reading = timeout(BODY_TIMEOUT, Limited::new(body, BODY_MAX).collect()).await;
+    if let Ok(Ok(body)) = reading {
+        return Ok(body.to_bytes());
+    }
+    let mut answer =
+        problem_answer(StatusCode::BAD_REQUEST, "the body is too long or did not come");
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Err(answer)
 }
 
 /// A page in the administrator's browser must not reach a loopback listener under a name of its

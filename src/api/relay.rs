@@ -282,7 +282,7 @@ impl Status {
             uptime_seconds: view.age.as_secs(),
             idle_seconds: view.idle.map(|idle| idle.as_secs()),
             session: view.info.as_ref().map(|info| info.id),
-            source: view.info.as_ref().map(|info| info.source()),
+            source: view.info.as_ref().and_then(|info| info.playing()),
             switches: view.info.as_ref().map_or(0, |info| info.switches()),
             client_count,
             clients_at_most,

@@ -19,7 +19,7 @@ pub(super) struct Session {
     /// `null` while no source plays.
     source: Option<usize>,
     switches: u32,
-    /// How its bytes move, `slate` while no source plays.
+    /// How its bytes move; `slate` or `override` while no source plays.
     way: &'static str,
     client: String,
     user_agent: String,
@@ -80,14 +80,15 @@ pub(super) struct Status {
 
 impl Session {
     pub(super) fn of(info: &Info) -> Self {
-        let (source, way) = match info.shows() {
-            Shows::Source => (Some(info.source()), info.way),
-            Shows::Slate => (None, "slate"),
+        let way = match info.shows() {
+            Shows::Source => info.way,
+            Shows::Slate => "slate",
+            Shows::Override => "override",
         };
         Self {
             id: info.id,
             channel: info.channel.id.to_string(),
-            source,
+            source: info.playing(),
             switches: info.switches(),
             way,
             client: info.client.map(|client| client.to_string()).unwrap_or_default(),

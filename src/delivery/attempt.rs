@@ -63,7 +63,7 @@ impl Delivery {
     ) -> Result<O, Error> {
         let mut attempts = Vec::new();
         let mut full = Vec::new();
-        for source in in_order(&channel.sources, Instant::now()) {
+        for source in in_order(&channel.sources, question.first, Instant::now()) {
             let Some(slot) = source.try_slot() else {
                 full.push(source);
                 continue;
@@ -286,9 +286,11 @@ impl Delivery {
 }
 
 /// Sources in the order to try them.
-fn in_order(sources: &[Source], now: Instant) -> Vec<&Source> {
+fn in_order(sources: &[Source], first: Option<usize>, now: Instant) -> Vec<&Source> {
     let mut order: Vec<_> = sources.iter().collect();
-    order.sort_by_cached_key(|source| source.standing(now) == Standing::Cooling);
+    order.sort_by_cached_key(|source| {
+        (first != Some(source.index), source.standing(now) == Standing::Cooling)
+    });
     order
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Failover {
     asked: Option<Asked>,
     pauses: Pauses,
     failback: Failback,
+    /// The source that somebody chose.
+    chosen: Option<usize>,
 }
 
 /// The attempt that plays.
@@ -127,6 +129,7 @@ impl Failover {
             search: None,
             rests_since: None,
             asked: None,
+            chosen: None,
         }
     }
 
@@ -144,6 +147,15 @@ impl Failover {
             machine.failback.arm(now);
         }
         machine
+    }
+
+    /// From now on this source is the one that [`Event::Start`] tries first, and nothing is gone back
+    /// to from it; `None`: the first one again.
+    pub(crate) fn choose(&mut self, source: Option<usize>) {
+        self.chosen = source;
+        if source.is_some() && self.active.as_ref().map(|active| active.source) == source {
+            self.failback.disarm(false);
+        }
     }
 
     /// Takes an event and appends what is to be done about it to `actions`. `standing` says how

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::channel::health;
 use crate::delivery::cut::Cut;
 use crate::delivery::desk::Desk;
+use crate::delivery::desk::Word;
 use crate::delivery::failover::Action;
 use crate::delivery::failover::Event;
 use crate::delivery::failover::Failover;
@@ -23,6 +24,7 @@ use crate::delivery::failover::Outcome;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
 use crate::delivery::loss::Loss;
+use crate::delivery::overrides::Override;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::delivery::silence::Silence;
@@ -36,10 +38,12 @@ use crate::media::ts::join::Audition;
 use crate::media::ts::join::Joiner;
 use crate::media::ts::join::Manner;
 use crate::media::ts::join::Seam;
+use overridden::Next;
 use shown::Shown;
 use standby::Candidate;
 use standby::Standby;
 
+mod overridden;
 mod rules;
 mod shown;
 mod standby;
@@ -66,6 +70,10 @@ pub(crate) struct Feed {
     /// Why sources do not play, and when they are tried again while a slate is shown.
     causes: Causes,
     again: Again,
+    /// What somebody wants to be shown.
+    overridden: Option<Arc<Override>>,
+    /// It has looked whether there is something.
+    has_looked: bool,
     /// Follows what the client is sent; `None` where bytes follow bytes.
     joiner: Option<Box<Joiner>>,
     /// `None` where bytes follow bytes, and where there is no other source: a stream without a picture
@@ -80,6 +88,7 @@ pub(crate) struct Feed {
     /// Who waits for the outcome of a switch, and the next one's ticket.
     orders: Vec<(u32, oneshot::Sender<Outcome>)>,
     ticket: u32,
+    seed: u64,
     timer: Pin<Box<Sleep>>,
     /// When the client was last given bytes.
     given: Instant,
@@ -98,6 +107,8 @@ pub(crate) enum Start {
     Source(usize, Box<Line>),
     /// A slate, for these causes.
     Slate(Causes),
+    /// What somebody wants to be shown.
+    Override,
 }
 
 impl Start {
@@ -105,7 +116,7 @@ impl Start {
     pub(crate) fn source(&self) -> (usize, Option<&Line>) {
         match self {
             Self::Source(source, line) => (*source, Some(line)),
-            Self::Slate(_) => (0, None),
+            Self::Slate(_) | Self::Override => (0, None),
         }
     }
 }
@@ -118,7 +129,7 @@ struct Active {
 }
 
 struct Leaving {
-    reason: Reason,
+    next: Next,
     deadline: Instant,
     /// Nothing that it had begun is unfinished.
     is_done: bool,
@@ -166,7 +177,9 @@ impl Feed {
                 let shown = Shown::Source(source);
                 (machine, Some(Active { generation: 0, shown, line: *line }), None)
             }
-            Start::Slate(_) => (Failover::new(places, rules, seed), None, Some(start)),
+            Start::Slate(_) | Start::Override => {
+                (Failover::new(places, rules, seed), None, Some(start))
+            }
         };
         Self {
             machine,
@@ -175,6 +188,8 @@ impl Feed {
             start,
             causes: Causes::default(),
             again: Again::new(seed),
+            overridden: None,
+            has_looked: false,
             joiner: manner.map(|manner| Box::new(Joiner::new(manner))),
             vital,
             silence,
@@ -183,6 +198,7 @@ impl Feed {
             told: None,
             orders: Vec::new(),
             ticket: 0,
+            seed,
             timer: Box::pin(sleep_until(now)),
             given: now,
             ready: None,
@@ -311,7 +327,11 @@ impl Feed {
     }
 
     fn poll_orders(&mut self, cx: &mut Context<'_>, session: &mut Session) {
-        while let Some(order) = self.desk.take(cx, &mut self.told) {
+        while let Some(word) = self.desk.take(cx, &mut self.told) {
+            let Word::Order(order) = word else {
+                self.look(session);
+                continue;
+            };
             self.ticket = self.ticket.wrapping_add(1);
             self.orders.push((self.ticket, order.answer));
             self.tell(Event::Switch { ticket: self.ticket, source: order.source }, session);
@@ -427,7 +447,7 @@ impl Feed {
             self.active.is_some() && !matches!(reason, Reason::Silent | Reason::Stalled);
         if is_running && self.joiner.is_some() && !self.is_replica() {
             let deadline = Instant::now() + LEAVE_WITHIN;
-            self.leaving = Some(Leaving { reason, deadline, is_done: false });
+            self.leaving = Some(Leaving { next: Next::Standby(reason), deadline, is_done: false });
         } else {
             self.go_over(reason, session);
         }
@@ -464,9 +484,11 @@ impl Feed {
                 }
             }
         }
-        let reason = leaving.reason;
-        self.leaving = None;
-        self.go_over(reason, session);
+        match self.leaving.take().map(|leaving| leaving.next) {
+            Some(Next::Standby(reason)) => self.go_over(reason, session),
+            Some(Next::Override(made)) => self.show_override(*made, session),
+            None => {}
+        }
         Poll::Ready(())
     }
 

@@ -11,6 +11,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::attempt::Playing;
 use crate::delivery::attempt::Question;
+use crate::delivery::overrides::Choice;
 use crate::delivery::slate::Cause;
 use crate::delivery::slate::Causes;
 use crate::media::sniff::Container;
@@ -21,6 +22,8 @@ pub(crate) enum First {
     Source(Playing),
     /// A slate: no source plays, for these causes, and they are to be tried again.
     Slate(Causes),
+    /// What somebody wants to be shown: no source is opened.
+    Override,
 }
 
 impl First {
@@ -28,7 +31,15 @@ impl First {
     pub(crate) fn container(&self) -> Container {
         match self {
             Self::Source(playing) => playing.container,
-            Self::Slate(_) => Container::MpegTs,
+            Self::Slate(_) | Self::Override => Container::MpegTs,
+        }
+    }
+
+    /// The source that plays, or the first where none does.
+    pub(crate) fn source(&self) -> usize {
+        match self {
+            Self::Source(playing) => playing.source,
+            Self::Slate(_) | Self::Override => 0,
         }
     }
 
@@ -36,14 +47,14 @@ impl First {
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
         match self {
             Self::Source(playing) => playing.headers(),
-            Self::Slate(_) => None,
+            Self::Slate(_) | Self::Override => None,
         }
     }
 }
 
 impl Delivery {
-    /// What the stream of `channel` begins with, whoever it is for: the first source that gives one,
-    /// else, with `failover.on_exhausted: slate`, a slate. Cancel safe.
+    /// What the stream of `channel` begins with, whoever it is for: what somebody wants to be shown, else
+    /// the first source that gives one, else, with `failover.on_exhausted: slate`, a slate. Cancel safe.
     ///
     /// # Errors
     /// As [`Delivery::first_source`], where no slate is to be shown.
@@ -52,7 +63,13 @@ impl Delivery {
         channel: &Arc<Channel>,
         question: &Question,
     ) -> Result<First, Error> {
-        let error = match self.first_source(channel, question).await {
+        let first = match self.overrides.of(&channel.id).map(|wanted| wanted.choice.clone()) {
+            Some(Choice::Made(_)) => return Ok(First::Override),
+            Some(Choice::Source(source)) => Some(source),
+            None => None,
+        };
+        let asked = Question { first, ..question.clone() };
+        let error = match self.first_source(channel, &asked).await {
             Ok(playing) => return Ok(First::Source(playing)),
             Err(error) => error,
         };

@@ -96,6 +96,8 @@ pub enum Shows {
     Source,
     /// A slate, as no source plays.
     Slate,
+    /// What somebody wants to be shown.
+    Override,
 }
 
 /// A session as others see it.
@@ -137,17 +139,26 @@ pub struct Info {
 }
 
 impl Info {
-    /// The source that is being played.
+    /// The source that is being played, or was last.
     #[must_use]
     pub fn source(&self) -> usize {
         self.feeder().source.load(Ordering::Relaxed)
     }
 
+    /// The source that is being played; `None` while none is.
+    #[must_use]
+    pub fn playing(&self) -> Option<usize> {
+        (self.shows() == Shows::Source).then(|| self.source())
+    }
+
     /// What its client is shown.
     #[must_use]
     pub fn shows(&self) -> Shows {
-        let shows = self.feeder().shows.load(Ordering::Relaxed);
-        if shows == Shows::Slate as u8 { Shows::Slate } else { Shows::Source }
+        match self.feeder().shows.load(Ordering::Relaxed) {
+            shows if shows == Shows::Slate as u8 => Shows::Slate,
+            shows if shows == Shows::Override as u8 => Shows::Override,
+            _ => Shows::Source,
+        }
     }
 
     /// How often it has gone over to another connection.

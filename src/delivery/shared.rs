@@ -30,7 +30,6 @@ use crate::delivery::Held;
 use crate::delivery::SessionBody;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Question;
-use crate::delivery::first::First;
 use crate::delivery::line::Line;
 use crate::delivery::live;
 use crate::delivery::pipe::Carriage;
@@ -218,12 +217,10 @@ impl Delivery {
     ) -> Result<Pump, Error> {
         let channel = &relay.channel;
         let first = self.first(channel, &question).await?;
-        if let First::Source(playing) = &first
-            && playing.container != Container::MpegTs
-        {
+        if first.container() != Container::MpegTs {
             let what = "a stream that is no MPEG transport stream, which a shared channel must be";
             let failure = Arc::new(Failure::NoStart(what));
-            return Err(Error::Exhausted(vec![Attempt { source: playing.source, failure }]));
+            return Err(Error::Exhausted(vec![Attempt { source: first.source(), failure }]));
         }
         // Nobody waits behind it, so it is always ready.
         let control = Arc::new(Control::new(question.config.limits.client_timeout));

@@ -60,6 +60,11 @@ impl Silence {
         self.said.take()
     }
 
+    /// Whether nothing was said of its silence, if it is silent at all.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.said.is_none()
+    }
+
     /// Begins anew with another source.
     pub(crate) fn restart(&mut self) {
         self.usual = Duration::ZERO;

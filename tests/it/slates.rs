@@ -3,6 +3,7 @@
 
 mod begins;
 mod made;
+mod overrides;
 mod returns;
 
 use std::sync::Arc;
@@ -27,7 +28,6 @@ use crate::support::eventually::eventually_async;
 use crate::support::gateway::Gateway;
 use crate::support::origin::Feed;
 use crate::support::player::Player;
-use crate::support::player::presets;
 use crate::support::programs::programs;
 use crate::support::ts::Fault;
 use crate::support::ts::PACKET;
@@ -113,7 +113,13 @@ struct Recorder {
 
 impl Recorder {
     async fn tune(gateway: &Gateway, channel: &str) -> Self {
-        let request = presets::get_keep_alive("x", &format!("/stream/{channel}"));
+        Self::tune_as(gateway, channel, "somebody").await
+    }
+
+    /// As [`Recorder::tune`], by a player with this User-Agent.
+    async fn tune_as(gateway: &Gateway, channel: &str, player: &str) -> Self {
+        let request =
+            format!("GET /stream/{channel} HTTP/1.1\r\nHost: x\r\nUser-Agent: {player}\r\n\r\n");
         let (mut player, head) = Player::ask(gateway.stream, &request).await;
         assert_eq!((head.status, head.header("Content-Type")), (200, Some("video/mp2t")));
         let bytes = Arc::new(Mutex::new(Vec::new()));

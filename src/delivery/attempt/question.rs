@@ -32,6 +32,8 @@ pub(crate) struct Question {
     pub(crate) cookies: Option<Arc<Mutex<Cookies>>>,
     /// Whose other session may have to give its connection up for this; `None`: nobody's.
     pub(crate) viewer: Option<Viewer>,
+    /// The source that a first opening tries before all others.
+    pub(crate) first: Option<usize>,
 }
 
 impl Question {
@@ -54,6 +56,7 @@ impl Question {
             // A stream is one request; what is made of a playlist is many.
             cookies: (form != Form::Own).then(Arc::default),
             viewer: Some(viewer),
+            first: None,
         }
     }
 

@@ -20,7 +20,10 @@ impl Failover {
         if self.active.is_some() || self.search.is_some() {
             return;
         }
-        self.episode.begin(None);
+        let sources = self.places.len();
+        // The order begins behind it.
+        let before = self.chosen.filter(|chosen| *chosen < sources);
+        self.episode.begin(before.map(|chosen| (chosen + sources - 1) % sources));
         self.seek(Cause::Lost(Reason::Start), step);
     }
 
@@ -162,7 +165,7 @@ impl Failover {
         self.active = Some(Active::new(generation, source, step.now));
         self.episode.play();
         step.actions.push(Action::Join { generation, reason });
-        if source == 0 || reason == Reason::Manual {
+        if source == 0 || reason == Reason::Manual || self.chosen == Some(source) {
             self.failback.disarm(reason == Reason::Failback);
         } else {
             self.failback.arm(step.now);

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use crate::config::OnExhausted;
+use crate::delivery::failover::Event;
 use crate::delivery::failover::Generation;
 use crate::delivery::feed::Active;
 use crate::delivery::feed::Feed;
@@ -22,6 +23,8 @@ pub(super) enum Shown {
     Source(usize),
     /// Why there is none.
     Slate { _told: Slate },
+    /// What somebody wants to be shown.
+    Override,
 }
 
 impl Shown {
@@ -29,7 +32,7 @@ impl Shown {
     pub(super) fn source(&self) -> Option<usize> {
         match self {
             Self::Source(source) => Some(*source),
-            Self::Slate { .. } => None,
+            Self::Slate { .. } | Self::Override => None,
         }
     }
 }
@@ -37,11 +40,17 @@ impl Shown {
 impl Feed {
     /// Begins where no source has been found to begin with.
     pub(super) fn begin(&mut self, session: &mut Session) {
-        match self.start.take() {
+        if !std::mem::replace(&mut self.has_looked, true) {
+            self.look(session);
+        }
+        let start = self.start.take().filter(|_| self.active.is_none());
+        match start {
             Some(Start::Slate(causes)) => {
                 self.causes = causes;
                 self.exhausted(session);
             }
+            // It has been taken back meanwhile.
+            Some(Start::Override) => self.tell(Event::Start, session),
             Some(Start::Source(..)) | None => {}
         }
     }
@@ -70,7 +79,7 @@ impl Feed {
     }
 
     /// Goes over to what is made: its beginning is at hand.
-    fn show(&mut self, mut made: Made, shown: Shown) {
+    pub(super) fn show(&mut self, mut made: Made, shown: Shown) {
         let mut audition = self.joiner.as_ref().map(|joiner| joiner.audition());
         if let Some(audition) = &mut audition {
             while !audition.is_ready() {
