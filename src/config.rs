@@ -25,6 +25,7 @@ mod diff;
 mod effective;
 mod environment;
 mod failover;
+mod ffmpeg;
 mod forms;
 mod hls;
 mod limits;
@@ -59,6 +60,9 @@ pub use self::environment::Environment;
 pub use self::failover::Failover;
 pub use self::failover::Join;
 pub use self::failover::OnExhausted;
+pub use self::ffmpeg::Ffmpeg;
+pub use self::ffmpeg::FfmpegProgram;
+pub use self::ffmpeg::Output;
 pub use self::hls::Hls;
 pub use self::limits::Egress;
 pub use self::limits::Limits;
@@ -97,7 +101,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Files looked for when none is named.
 const FILES: [&str; 2] = ["config.yaml", "/etc/weir/config.yaml"];
 /// The top-level keys in the order they are shown.
-pub(crate) const TOP_KEYS: [&str; 17] = [
+pub(crate) const TOP_KEYS: [&str; 18] = [
     "listen",
     "tls",
     "public_url",
@@ -112,6 +116,7 @@ pub(crate) const TOP_KEYS: [&str; 17] = [
     "channels",
     "profiles",
     "relay",
+    "ffmpeg",
     "log",
     "state_dir",
     "drain_timeout",
@@ -148,10 +153,12 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// What clients request, in the order written; ids unique.
     pub channels: Vec<Channel>,
-    /// How channels are delivered; `passthrough` is always among them.
+    /// How channels are delivered; `passthrough` and six that run FFmpeg are always among them.
     pub profiles: Vec<Profile>,
     /// Buffers of shared channels.
     pub relay: Relay,
+    /// The processes of profiles with `ffmpeg`.
+    pub ffmpeg: FfmpegProgram,
     /// How much is logged, and how.
     pub log: Log,
     /// Database, keys, caches. Default `$STATE_DIRECTORY` (its first folder), else `state` in the working directory.
@@ -175,8 +182,9 @@ impl Default for Config {
             providers: Vec::new(),
             receivers: Vec::new(),
             channels: Vec::new(),
-            profiles: vec![Profile::default()],
+            profiles: Profile::built_in(),
             relay: Relay::default(),
+            ffmpeg: FfmpegProgram::default(),
             log: Log::default(),
             state_dir: PathBuf::from("state"),
             drain_timeout: Duration::from_secs(30),
@@ -322,6 +330,7 @@ fn read(node: &Node, walk: &mut Walk<'_>) -> Config {
         receivers,
         profiles,
         relay: Relay::read(&mut root, walk),
+        ffmpeg: FfmpegProgram::read(&mut root, walk),
         log: Log::read(&mut root, walk),
         state_dir: read_state_dir(&mut root, walk),
         drain_timeout: root.value(walk, "drain_timeout", &drain, Config::default().drain_timeout),

@@ -1,22 +1,25 @@
 //! `weir doctor`: tries what a configuration depends on and says what to mend.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method};
-use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
 use crate::channel::Catalog;
 use crate::channel::Channel;
 use crate::channel::Source;
 use crate::config::Config;
+use crate::config::Environment;
+use crate::ffmpeg::Hardware;
 use crate::lifecycle::nofile;
 use crate::media::sniff::Verdict;
 use crate::media::sniff::sniff;
 use crate::metrics::Metrics;
+use crate::transcode::Limits;
+use crate::transcode::Place;
+use crate::transcode::Transcoder;
 use crate::upstream;
 use crate::upstream::Ask;
 use crate::upstream::Fetcher;
@@ -24,24 +27,25 @@ use crate::upstream::Keep;
 use crate::upstream::fetch::status_error;
 use crate::upstream::tls::Tls;
 
-/// Time for a program to tell its version.
-const PROGRAM_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The start of 2026: a clock before it makes every certificate invalid.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
-/// Examines everything, one line each through `say`. Answers whether all that is needed is there.
+/// Examines everything, one line each through `say`; `environment` is what FFmpeg would get some of. Answers whether all that is needed is there.
 ///
 /// # Errors
 /// When TLS cannot be set up, or the sources cannot be used at all.
-pub async fn examine(config: Config, say: &mut dyn FnMut(&str)) -> Result<bool, String> {
+pub async fn examine(
+    config: Config,
+    environment: &Environment,
+    say: &mut dyn FnMut(&str),
+) -> Result<bool, String> {
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new());
     let catalog = Catalog::build(Arc::clone(&config), None, &metrics).map_err(|unusable| {
         unusable.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     })?;
     let tls = Tls::new().map_err(|error| error.to_string())?;
-    let fetcher = Fetcher::new(tls, metrics);
+    let fetcher = Fetcher::new(tls, Arc::clone(&metrics));
     let mut healthy = true;
     let mut line = |good: bool, text: String| {
         healthy &= good;
@@ -65,8 +69,9 @@ pub async fn examine(config: Config, say: &mut dyn FnMut(&str)) -> Result<bool, 
     line(good, text);
     let (good, text) = directory(&config.state_dir);
     line(good, text);
-    say(&format!("     {}\n", ffmpeg().await));
-    say(&format!("     {}\n", hardware_encoders()));
+    for text in ffmpeg(&config, environment, &metrics).await {
+        say(&format!("     {text}\n"));
+    }
     Ok(healthy)
 }
 
@@ -205,31 +210,35 @@ fn directory(directory: &Path) -> (bool, String) {
     }
 }
 
-async fn ffmpeg() -> String {
-    let mut command = Command::new("ffmpeg");
-    command.arg("-version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    match timeout(PROGRAM_TIMEOUT, command.output()).await {
-        Ok(Ok(output)) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            let version =
-                text.lines().next().unwrap_or_default().chars().take(60).collect::<String>();
-            format!("FFmpeg: {version}")
-        }
-        Ok(Err(_)) => "FFmpeg: not installed (only profiles with `ffmpeg:` need it)".to_owned(),
-        Err(_) => "FFmpeg: does not answer".to_owned(),
-    }
+/// Whether profiles with `ffmpeg` can run here: the program, and each encoder in hardware.
+async fn ffmpeg(config: &Config, environment: &Environment, metrics: &Arc<Metrics>) -> Vec<String> {
+    // Not in `state_dir`, where a weir that runs has its own.
+    let folder = std::env::temp_dir().join(format!("weir-doctor-{}", std::process::id()));
+    let place = Place { helper: "/proc/self/exe".into(), folder: folder.clone() };
+    let metrics = Arc::clone(metrics);
+    let lines = match Transcoder::start(place, Limits::of(config), environment, metrics) {
+        Ok(transcoder) => try_ffmpeg(&transcoder).await,
+        Err(error) => vec![format!("FFmpeg: cannot be tried: {error}")],
+    };
+    // What is left of it is in the system's own folder for such things.
+    _ = std::fs::remove_dir_all(folder);
+    lines
 }
 
-/// Device nodes of hardware encoders.
-fn hardware_encoders() -> String {
-    let found: Vec<_> =
-        [("/dev/dri/renderD128", "VAAPI"), ("/dev/nvidia0", "NVENC"), ("/dev/video11", "V4L2 M2M")]
-            .into_iter()
-            .filter(|(node, _)| Path::new(node).exists())
-            .map(|(_, name)| name)
-            .collect();
-    if found.is_empty() {
-        return "hardware encoders: none found (only transcoding profiles use them)".to_owned();
+async fn try_ffmpeg(transcoder: &Transcoder) -> Vec<String> {
+    let version = match transcoder.version().await {
+        Ok(version) => version,
+        Err(why) => return vec![format!("FFmpeg: {why} (only profiles with `ffmpeg:` need it)")],
+    };
+    let mut lines = vec![format!("FFmpeg: {version}")];
+    for hardware in Hardware::ALL {
+        let trial = transcoder.trial(hardware).await;
+        lines.push(if trial.works {
+            format!("{hardware}: encodes in hardware")
+        } else {
+            let (said, advice) = (trial.message, hardware.advice());
+            format!("{hardware}: does not work, software takes its place ({said}); {advice}")
+        });
     }
-    format!("hardware encoders: {}", found.join(", "))
+    lines
 }

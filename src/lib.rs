@@ -47,6 +47,13 @@
 //! is a `delivery::line` to its feed as any connection is: `media::m3u8::Follow` says which segment is
 //! next, `media::ts::join::Chain` makes one stream of them, `continuous::pace` says when it is due.
 //!
+//! # Life of an FFmpeg
+//! A profile's arguments are checked when the configuration is read (`config::ffmpeg` asks
+//! `ffmpeg::arguments`, an allow-list). `transcode::Transcoder` gives a channel a place among the processes
+//! and a folder; `transcode::supervisor` has `transcode::spawner`, a thread of its own, start weir itself
+//! as `exec-child`, which limits itself and becomes FFmpeg (`transcode::exec`). weir feeds its standard input
+//! and reads its standard output, so FFmpeg opens no connection and knows no address.
+//!
 //! # Life of a byte
 //! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
 //! (`upstream::body::into_raw`). From then on, above hyper: `flow::passage` (asked by
@@ -58,22 +65,24 @@
 //! # Layers
 //! A module names only modules on its line; `tests/layers.rs` fails otherwise.
 //!
+//! layer ffmpeg    <-
 //! layer media     <-
 //! layer message   <-
-//! layer config    <-
+//! layer config    <- ffmpeg
 //! layer metrics   <-
 //! layer lifecycle <-
 //! layer flow      <- lifecycle
 //! layer logging   <- config
 //! layer listen    <- config flow lifecycle message metrics
 //! layer channel   <- config lifecycle message metrics
+//! layer transcode <- config ffmpeg metrics
 //! layer upstream  <- config flow lifecycle message metrics
 //! layer relay     <- config media
-//! layer delivery  <- channel config flow lifecycle media message metrics relay upstream
+//! layer delivery  <- channel config flow lifecycle media message metrics relay transcode upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics
-//! layer api       <- channel config delivery lifecycle listen message metrics
+//! layer api       <- channel config delivery lifecycle listen message metrics transcode
 //! layer watchdog  <- lifecycle listen
-//! layer doctor    <- channel config lifecycle media message metrics upstream
+//! layer doctor    <- channel config ffmpeg lifecycle media message metrics transcode upstream
 //! layer demo      <- config flow lifecycle listen media message metrics app
 //!
 //! `app` wires all of them and only `demo`, which runs beside it, names it; `main` is arguments and
@@ -82,7 +91,8 @@
 //! # Invariants
 //! - Nothing is sent to a client before a source has answered with a success and, live, its first
 //!   bytes are media.
-//! - Media and message know no clock, no socket and no configuration. Channel opens no socket.
+//! - No process outlives the program, its place or its folder, and none is started by a shell.
+//! - Media, message and ffmpeg know no clock, no socket and no configuration. Channel opens no socket.
 //! - An upstream connection belongs to one client and is polled by that client's own task: dropping
 //!   the client's connection drops it, wherever it is (resolving, connecting, silent, sending). One
 //!   that is kept for another request (`upstream::pool`) belongs to nobody in between, with nothing
@@ -115,6 +125,7 @@ pub mod config;
 pub mod delivery;
 pub mod demo;
 pub mod doctor;
+pub mod ffmpeg;
 pub mod flow;
 pub mod lifecycle;
 pub mod listen;
@@ -124,5 +135,6 @@ pub mod message;
 pub mod metrics;
 pub mod relay;
 pub mod server;
+pub mod transcode;
 pub mod upstream;
 pub mod watchdog;

@@ -14,6 +14,7 @@ use weir::config::{self, Environment, Loaded};
 use weir::lifecycle::signals::Signals;
 use weir::lifecycle::systemd::{Notifier, watchdog_interval};
 use weir::listen::Activation;
+use weir::transcode::exec;
 use weir::{demo, doctor, logging};
 
 /// `EX_CONFIG` of sysexits(3), so that a unit can say `RestartPreventExitStatus=78`.
@@ -56,6 +57,12 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == exec::WORD) {
+        // weir runs itself so; it is no command for people, and shown to none.
+        let (code, text) = exec::become_child(words);
+        return complain(&text, ExitCode::from(code));
+    }
     let arguments = Arguments::parse();
     let outcome = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(arguments.config.as_deref()),
@@ -126,8 +133,10 @@ fn print_config(file: Option<&Path>) -> Result<ExitCode, Failure> {
 }
 
 fn run_doctor(file: Option<&Path>) -> Result<ExitCode, Failure> {
-    let loaded = load(file, &environment())?;
-    let examined = block_on(doctor::examine(loaded.config, &mut |line| print(line)))?;
+    let environment = environment();
+    let loaded = load(file, &environment)?;
+    let mut say = |line: &str| print(line);
+    let examined = block_on(doctor::examine(loaded.config, &environment, &mut say))?;
     let healthy = examined.map_err(running)?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -173,6 +182,8 @@ fn surroundings(reload: Reload) -> Surroundings {
         reload,
         level: logging::LevelHandle::fixed(),
         keeps_state: true,
+        helper: "/proc/self/exe".into(),
+        environment: environment(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::family::Family;
+use crate::metrics::ffmpeg::Ffmpeg;
 use crate::metrics::histogram::Histogram;
 use crate::metrics::relay::Relays;
 use crate::metrics::upstream::Attempts;
@@ -18,12 +19,14 @@ use crate::metrics::upstream::Kept;
 use crate::metrics::upstream::Slates;
 
 pub mod family;
+mod ffmpeg;
 pub mod histogram;
 pub mod process;
 mod relay;
 mod upstream;
 
 pub use family::Value;
+pub use ffmpeg::FfmpegFigures;
 
 /// The side a byte was counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,7 @@ pub struct Metrics {
     failovers: Failovers,
     relays: Relays,
     slates: Slates,
+    ffmpeg: Ffmpeg,
     first_byte_seconds: Histogram,
     slot_wait_seconds: Histogram,
     http_requests_total: Family<2>,
@@ -100,6 +104,7 @@ impl Metrics {
             failovers: Failovers::new(),
             relays: Relays::new(),
             slates: Slates::new(),
+            ffmpeg: Ffmpeg::new(),
             first_byte_seconds: Histogram::new(
                 "weir_first_byte_seconds",
                 "From a client's request to its first media byte",
@@ -142,6 +147,7 @@ impl Metrics {
         self.failovers.write(&mut text);
         self.relays.write(&mut text);
         self.slates.write(&mut text);
+        self.ffmpeg.write(&mut text);
         self.first_byte_seconds.write(&mut text);
         self.slot_wait_seconds.write(&mut text);
         self.http_requests_total.write(&mut text);
@@ -270,6 +276,18 @@ impl Metrics {
     #[must_use]
     pub fn slates(&self) -> Value {
         self.slates.slates.of([])
+    }
+
+    /// FFmpeg processes that exist.
+    #[must_use]
+    pub fn ffmpeg_processes(&self) -> Value {
+        self.ffmpeg.processes.of([])
+    }
+
+    /// The figures of the FFmpeg of `channel`: fetch them once for a run of it.
+    #[must_use]
+    pub fn ffmpeg(&self, channel: &str) -> FfmpegFigures {
+        self.ffmpeg.of(channel)
     }
 
     /// From a client's request to its first media byte.

@@ -1,13 +1,11 @@
 //! `profiles`: how a channel is delivered.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use super::effective::MASK;
+use super::ffmpeg::Ffmpeg;
 use super::forms::Bitrate;
 use super::forms::Choice;
 use super::forms::Count;
-use super::forms::Form;
 use super::forms::check_name;
 use super::mistake::Origin;
 use super::walk::Named;
@@ -18,13 +16,9 @@ use super::walk::Walk;
 pub const PASSTHROUGH: &str = "passthrough";
 /// Profiles of one configuration.
 const PROFILES_MAX: usize = 1000;
-/// Arguments of one FFmpeg command.
-const ARGUMENTS_MAX: usize = 256;
-/// Words in the name of an FFmpeg option whose value is likely secret.
-const SECRET_OPTIONS: [&str; 7] = ["header", "cookie", "_key", "pass", "token", "auth", "user"];
 
 /// How a channel is delivered.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its name.
     pub name: String,
@@ -32,8 +26,8 @@ pub struct Profile {
     pub delivery: Delivery,
     /// Sound converted in process; only with `delivery: shared`.
     pub audio: Option<Audio>,
-    /// Arguments of FFmpeg, `{input_url}` and `{output}` replaced; only with `delivery: shared`, never with `audio`.
-    pub ffmpeg: Option<Vec<String>>,
+    /// The stream goes through FFmpeg; only with `delivery: shared`, never with `audio`.
+    pub ffmpeg: Option<Ffmpeg>,
 }
 
 /// How many clients share one upstream connection.
@@ -77,31 +71,30 @@ impl Default for Audio {
     }
 }
 
-impl fmt::Debug for Profile {
-    /// Arguments may carry headers and keys, so the likely ones are masked.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, delivery, audio, ffmpeg } = self;
-        let ffmpeg = ffmpeg.as_ref().map(|arguments| mask_arguments(arguments));
-        f.debug_struct("Profile")
-            .field("name", name)
-            .field("delivery", delivery)
-            .field("audio", audio)
-            .field("ffmpeg", &ffmpeg)
-            .finish()
-    }
-}
-
 impl Profile {
-    /// Reads `profiles`; `passthrough` is added when it is not written.
+    /// The profiles that exist without being written: `passthrough`, and six that run FFmpeg.
+    pub(crate) fn built_in() -> Vec<Self> {
+        let shared = |(name, ffmpeg): (&str, Ffmpeg)| Self {
+            name: name.to_owned(),
+            delivery: Delivery::Shared,
+            audio: None,
+            ffmpeg: Some(ffmpeg),
+        };
+        let own = std::iter::once(Self::default());
+        own.chain(Ffmpeg::built_in().into_iter().map(shared)).collect()
+    }
+
+    /// Reads `profiles`. A built-in one is added when none of its name is written. These are not shown among what
+    /// takes effect: nobody set them, and six commands would hide what somebody did set.
     pub(crate) fn read_all(root: &mut Section<'_>, walk: &mut Walk<'_>) -> Vec<Self> {
-        let mut profiles: Vec<Self> = Vec::new();
+        let mut profiles = Vec::new();
         for named in root.names(walk, "profiles", PROFILES_MAX, check_name) {
             profiles.push(Self::read(walk, named));
         }
-        if !profiles.iter().any(|profile| profile.name == PASSTHROUGH) {
-            profiles.insert(0, Self::default());
-        }
-        profiles
+        let mut all = Self::built_in();
+        all.retain(|own| !profiles.iter().any(|profile| profile.name == own.name));
+        all.append(&mut profiles);
+        all
     }
 
     /// The names of `profiles`.
@@ -120,7 +113,7 @@ impl Profile {
         let (delivery, origin) =
             section.placed(walk, "delivery", &deliveries, Self::default().delivery);
         let audio = Audio::read(&mut section, walk);
-        let ffmpeg = read_ffmpeg(&mut section, walk);
+        let ffmpeg = Ffmpeg::read(&mut section, walk);
         let origin = if origin == Origin::Default { section.origin.clone() } else { origin };
         let profile = Self { name: named.name.to_owned(), delivery, audio, ffmpeg };
         if walk.mistakes.len() == mistakes {
@@ -177,109 +170,5 @@ impl Audio {
         };
         section.finish(walk);
         Some(audio)
-    }
-}
-
-/// Reads `ffmpeg: {args: [...]}` of a profile.
-fn read_ffmpeg(profile: &mut Section<'_>, walk: &mut Walk<'_>) -> Option<Vec<String>> {
-    let mut section = profile.section(walk, "ffmpeg");
-    if section.is_absent() {
-        walk.effective.null(&section.path, &section.origin);
-        section.know(&["args"]);
-        section.finish(walk);
-        return None;
-    }
-    let mistakes = walk.mistakes.len();
-    let arguments = section.list(walk, "args", &Argument, Vec::new());
-    let arguments: Vec<_> = arguments.into_iter().map(|(argument, _)| argument).collect();
-    let path = section.path.key("args");
-    if arguments.len() > ARGUMENTS_MAX {
-        walk.mistake(&section.origin, &path, format!("more than {ARGUMENTS_MAX} arguments"));
-    }
-    let placeholders = [
-        ("{input_url}", "the URL after -i"),
-        ("{output}", "what FFmpeg writes to, the last argument"),
-    ];
-    for (placeholder, meaning) in placeholders {
-        if walk.mistakes.len() == mistakes
-            && !arguments.iter().any(|argument| argument.contains(placeholder))
-        {
-            section.missing(
-                walk,
-                "args",
-                &format!("no argument contains {placeholder}: {meaning}"),
-            );
-        }
-    }
-    section.finish(walk);
-    Some(arguments)
-}
-
-/// One argument of a command.
-struct Argument;
-
-impl Form for Argument {
-    type Value = String;
-
-    fn noun(&self) -> &'static str {
-        "an argument, as \"-c:v\""
-    }
-
-    fn read(&self, text: &str) -> Result<String, String> {
-        match text {
-            _ if text.contains('\0') => Err("an argument contains no zero byte".to_owned()),
-            _ if text.len() > 4096 => Err("longer than 4096 bytes".to_owned()),
-            _ => Ok(text.to_owned()),
-        }
-    }
-
-    fn show(&self, value: &String) -> String {
-        mask_arguments(std::slice::from_ref(value)).concat()
-    }
-
-    fn show_all(&self, values: &[String]) -> Vec<String> {
-        mask_arguments(values)
-    }
-}
-
-/// Arguments as they may be shown: those that hold a URL, a header or white space, and those after an option for
-/// secrets, are masked.
-fn mask_arguments(arguments: &[String]) -> Vec<String> {
-    let mut after_secret = false;
-    let mask = |argument: &String| {
-        let option = argument.starts_with('-');
-        let secret = after_secret && !option;
-        after_secret = option
-            && SECRET_OPTIONS.iter().any(|word| argument.to_ascii_lowercase().contains(word));
-        let telling = argument.contains("://")
-            || argument.contains('@')
-            || argument.contains(char::is_whitespace);
-        if secret || telling { MASK.to_owned() } else { argument.clone() }
-    };
-    arguments.iter().map(mask).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arguments_that_may_be_secret_are_masked() {
-        let arguments = [
-            "-headers",
-            "canary",
-            "-i",
-            "{input_url}",
-            "-vf",
-            "a=canary b",
-            "http://canary/",
-            "-c:v",
-            "x264",
-        ];
-        let arguments: Vec<_> = arguments.map(str::to_owned).to_vec();
-        let shown = ["-headers", "***", "-i", "{input_url}", "-vf", "***", "***", "-c:v", "x264"];
-        assert_eq!(mask_arguments(&arguments), shown);
-        let profile = Profile { ffmpeg: Some(arguments), ..Profile::default() };
-        assert!(!format!("{profile:?}").contains("canary"));
     }
 }

@@ -107,7 +107,7 @@ fn invalid_files_name_every_mistake_at_its_place() {
         seen += expected.len();
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!((files, seen), (24, 136));
+    assert_eq!((files, seen), (25, 154));
 }
 
 /// Whether `mistake` is what `# expect: {expected}` says.
@@ -172,7 +172,7 @@ channels:
       - {url: "https://h.example/canary", headers: {Authorization: Bearer canary}}
       - {receiver: box, service: "4097:0:1:0:0:0:0:0:0:0:http%3a//canary:canary@h/canary:canary"}
 profiles:
-  x: {delivery: shared, ffmpeg: {args: [-headers, canary, -i, "{input_url}", "http://canary/", "{output}"]}}
+  x: {delivery: shared, ffmpeg: {args: [-i, "{input_url}", -metadata, "title=a canary", "{output}"]}}
 "#;
     let env = environment(&[("SECRET", "canary\n"), ("OTHER", "canary")]);
     let loaded = parse(text, "config.yaml", &env).unwrap();
@@ -206,6 +206,7 @@ fn no_mistake_shows_a_secret() {
         "access:\n  admin_token: !canary canary\n",
         "access:\n  admin_token: @canary\n",
         "public_url: http://h/?canary",
+        "profiles: {x: {delivery: shared, ffmpeg: {args: [-headers, canary, -i, 'http://u:canary@h/', '{output}']}}}",
     ];
     for text in texts {
         let shown =

@@ -39,6 +39,8 @@ pub struct Family<const N: usize> {
     /// The word of the text format.
     kind: &'static str,
     labels: [&'static str; N],
+    /// Figures are thousandths of what is printed.
+    is_in_thousandths: bool,
     /// Guards the map, not the figures: held to look one up or to print them.
     values: Mutex<BTreeMap<[Arc<str>; N], Value>>,
 }
@@ -47,13 +49,28 @@ impl<const N: usize> Family<N> {
     /// An empty family of figures that only rise.
     #[must_use]
     pub fn counter(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
-        Self { name, help, kind: "counter", labels, values: Mutex::default() }
+        Self::new(name, help, "counter", labels)
     }
 
     /// An empty family of figures that rise and fall.
     #[must_use]
     pub fn gauge(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
-        Self { name, help, kind: "gauge", labels, values: Mutex::default() }
+        Self::new(name, help, "gauge", labels)
+    }
+
+    /// The same family, whose figures are thousandths: 1500 is printed as 1.500.
+    #[must_use]
+    pub fn in_thousandths(self) -> Self {
+        Self { is_in_thousandths: true, ..self }
+    }
+
+    fn new(
+        name: &'static str,
+        help: &'static str,
+        kind: &'static str,
+        labels: [&'static str; N],
+    ) -> Self {
+        Self { name, help, kind, labels, is_in_thousandths: false, values: Mutex::default() }
     }
 
     /// The figure for these label values, made at first use.
@@ -65,6 +82,12 @@ impl<const N: usize> Family<N> {
             return values.entry([(); N].map(|()| Arc::from("other"))).or_default().clone();
         }
         values.entry(key).or_default().clone()
+    }
+
+    /// Whether no figure of it was ever asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Appends the family in the text format.
@@ -79,7 +102,12 @@ impl<const N: usize> Family<N> {
                 before = ',';
             }
             text.push_str(if N == 0 { " " } else { "} " });
-            _ = writeln!(text, "{}", value.get());
+            let figure = value.get();
+            _ = if self.is_in_thousandths {
+                writeln!(text, "{}.{:03}", figure / 1000, figure % 1000)
+            } else {
+                writeln!(text, "{figure}")
+            };
         }
     }
 }

@@ -75,6 +75,7 @@ fn settings_apply_at_once_or_after_a_restart() {
         ("failover: {rounds: 1}", "failover changed"),
         ("hls: {connections: 1}", "hls changed: applies after a restart"),
         ("relay: {max_processes: 1}", "relay changed"),
+        ("ffmpeg: {restarts: 1}", "ffmpeg changed"),
         ("drain_timeout: 1s", "drain_timeout changed"),
     ];
     for (text, expected) in cases {
