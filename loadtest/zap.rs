@@ -96,6 +96,8 @@ fn gateway(runtime: &Runtime, origin: SocketAddr) -> (SocketAddr, mpsc::Sender<R
         reload: Box::new(read),
         level: LevelHandle::fixed(),
         keeps_state: false,
+        helper: "/proc/self/exe".into(),
+        environment: Environment::default(),
     };
     let app = runtime.block_on(async { App::build(loaded.config, surroundings) }).unwrap();
     let address = app.stream_addresses().first().copied().unwrap();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::channel::Catalogs;
 use crate::config;
 use crate::config::Bind;
 use crate::config::Config;
+use crate::config::Environment;
 use crate::config::Loaded;
 use crate::delivery::Delivery;
 use crate::lifecycle::Lanes;
@@ -37,6 +39,9 @@ use crate::metrics::Metrics;
 use crate::metrics::Port;
 use crate::server::Rates;
 use crate::server::Server;
+use crate::transcode::Limits;
+use crate::transcode::Place;
+use crate::transcode::Transcoder;
 use crate::upstream::Fetcher;
 use crate::upstream::Pool;
 use crate::upstream::PoolLimits;
@@ -83,6 +88,9 @@ pub enum Error {
     /// No thread for streams.
     #[error("cannot start the threads that carry streams: {0}")]
     Threads(io::Error),
+    /// No folder or no thread for FFmpeg.
+    #[error("cannot make ready for FFmpeg: {0}")]
+    Transcoder(io::Error),
     /// No keys for sealed URLs.
     #[error(transparent)]
     Sealing(#[from] sealing::Error),
@@ -108,6 +116,10 @@ pub struct Surroundings {
     pub level: LevelHandle,
     /// Whether anything may be kept in `state_dir`: what is tried out leaves nothing behind.
     pub keeps_state: bool,
+    /// weir itself, which becomes FFmpeg: `/proc/self/exe`.
+    pub helper: PathBuf,
+    /// The environment, of which FFmpeg gets a little.
+    pub environment: Environment,
 }
 
 /// The whole program, bound and wired.
@@ -181,6 +193,13 @@ impl App {
             config.hls.shared_bytes,
             &tasks,
         );
+        let delivery = match around.keeps_state {
+            true => delivery.keeping_clips(config.state_dir.join("slates"), &tasks),
+            false => delivery,
+        };
+        if uses_ffmpeg(&config) {
+            delivery.transcode_with(transcoder(&config, &around, &metrics)?);
+        }
         let connections = connections(&config);
         Ok(Self {
             catalogs: Arc::new(Catalogs::new(catalog)),
@@ -365,6 +384,13 @@ impl App {
         let changes = config::diff(last.config(), &config);
         self.catalogs.replace(next);
         self.rates.change(config.limits.requests_per_second);
+        self.delivery.limit_processes(Limits::of(&config));
+        if uses_ffmpeg(&config) && !self.delivery.transcodes() {
+            match transcoder(&config, &self.around, &self.metrics) {
+                Ok(transcoder) => self.delivery.transcode_with(transcoder),
+                Err(error) => tracing::error!("{error}"),
+            }
+        }
         self.around.level.change(config.log.level);
         self.metrics.reload("applied");
         tracing::info!(changes = changes.len(), "reloaded: {}", self.summary());
@@ -421,6 +447,34 @@ impl App {
 fn pool_limits(config: &Config) -> PoolLimits {
     let hls = &config.hls;
     PoolLimits { idle: hls.idle_connections, open: hls.connections, idle_time: hls.idle_timeout }
+}
+
+/// Whether any channel or receiver has a profile with FFmpeg.
+fn uses_ffmpeg(config: &Config) -> bool {
+    let transcodes = |name: &str| {
+        config.profiles.iter().any(|profile| profile.name == name && profile.ffmpeg.is_some())
+    };
+    config.channels.iter().any(|channel| transcodes(&channel.profile))
+        || config.receivers.iter().any(|receiver| transcodes(&receiver.profile))
+}
+
+/// FFmpeg for whichever channel asks for it: nothing runs before one does.
+fn transcoder(
+    config: &Config,
+    around: &Surroundings,
+    metrics: &Arc<Metrics>,
+) -> Result<Transcoder, Error> {
+    let folder = match around.keeps_state {
+        true => config.state_dir.join("ffmpeg"),
+        // Of this program alone, however many there are and wherever they were started.
+        false => {
+            std::env::temp_dir().join(format!("weir-{}-{:p}", std::process::id(), metrics.as_ref()))
+        }
+    };
+    let place = Place { helper: around.helper.clone(), folder };
+    let started =
+        Transcoder::start(place, Limits::of(config), &around.environment, Arc::clone(metrics));
+    started.map_err(Error::Transcoder)
 }
 
 /// Binds `places`, or takes what the service manager bound under `name` instead.

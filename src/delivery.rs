@@ -2,7 +2,8 @@
 //! file here; `Delivery::serve` picks one by the channel's kind.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method, Response};
@@ -24,6 +25,7 @@ use crate::delivery::first::First;
 use crate::delivery::hls::Hls;
 use crate::delivery::hls::Viewing;
 use crate::delivery::line::Line;
+use crate::delivery::made::Clips;
 use crate::delivery::pipe::Carriage;
 use crate::delivery::reading::Extent;
 use crate::delivery::reading::Reading;
@@ -42,6 +44,8 @@ use crate::media::m3u8::Unfit;
 use crate::media::sniff::Container;
 use crate::media::ts::join::Manner;
 use crate::metrics::Metrics;
+use crate::transcode;
+use crate::transcode::Transcoder;
 use crate::upstream::Fetcher;
 
 mod attempt;
@@ -179,6 +183,15 @@ pub enum Error {
     /// No source has the file: 404, or 410 where the last one says so.
     #[error("the file is not there")]
     Missing(u16),
+    /// Somebody has stopped the relay that it waits for.
+    #[error("somebody has stopped this channel's relay")]
+    Stopped,
+    /// FFmpeg, which the profile asks for, does not make a stream of it.
+    #[error("{0}")]
+    Ffmpeg(String),
+    /// As many FFmpeg processes as may run do: `relay.max_processes`.
+    #[error("{0} FFmpeg processes are running, which is relay.max_processes")]
+    NoProcess(usize),
     /// The profile asks for what this build cannot do.
     #[error("the profile `{0}` needs {1}, which this version does not have")]
     Unsupported(String, &'static str),
@@ -211,6 +224,9 @@ pub struct Delivery {
     fetcher: Fetcher,
     sessions: Sessions,
     overrides: Overrides,
+    clips: Clips,
+    /// Set once a channel's profile asks for FFmpeg.
+    transcoder: Arc<OnceLock<Transcoder>>,
     metrics: Arc<Metrics>,
     seal: Arc<Seal>,
     hls: Arc<Hls>,
@@ -244,7 +260,45 @@ impl Delivery {
         let hls = Arc::new(Hls::new(tasks.clone(), shared_bytes));
         let shared = Arc::new(Shared::new(tasks.clone()));
         let overrides = Overrides::default();
-        Self { fetcher, sessions, overrides, metrics, seal, hls, shared, splices, cut }
+        let clips = Clips::new(None, tasks.clone());
+        let transcoder = Arc::default();
+        Self {
+            fetcher,
+            sessions,
+            overrides,
+            clips,
+            transcoder,
+            metrics,
+            seal,
+            hls,
+            shared,
+            splices,
+            cut,
+        }
+    }
+
+    /// The same, with clips of images and texts that are rendered once and kept in `folder`.
+    #[must_use]
+    pub fn keeping_clips(self, folder: PathBuf, tasks: &Tasks) -> Self {
+        Self { clips: Clips::new(Some(folder), tasks.clone()), ..self }
+    }
+
+    /// From now on there is FFmpeg for the channels whose profiles ask for it; the first one stands.
+    pub fn transcode_with(&self, transcoder: Transcoder) {
+        self.transcoder.get_or_init(|| transcoder);
+    }
+
+    /// Whether there is.
+    #[must_use]
+    pub fn transcodes(&self) -> bool {
+        self.transcoder.get().is_some()
+    }
+
+    /// What processes may take from now on.
+    pub fn limit_processes(&self, limits: transcode::Limits) {
+        if let Some(transcoder) = self.transcoder.get() {
+            transcoder.set_limits(limits);
+        }
     }
 
     /// Who watches what.
@@ -403,8 +457,8 @@ fn beyond_sharing(profile: &config::Profile) -> Option<&'static str> {
     if profile.audio.is_some() {
         return Some("the audio remux");
     }
-    if profile.ffmpeg.is_some() {
-        return Some("FFmpeg profiles");
+    if profile.ffmpeg.as_ref().is_some_and(|ffmpeg| ffmpeg.output == config::Output::Hls) {
+        return Some("HLS made by FFmpeg");
     }
     None
 }

@@ -10,11 +10,14 @@ use serde::Serialize;
 
 use crate::channel::Catalog;
 use crate::channel::Channel;
+use crate::channel::Kind;
 use crate::config;
 use crate::delivery::Delivery;
 use crate::delivery::sessions::Info;
 use crate::delivery::shared::view::Started;
 use crate::delivery::shared::view::View;
+use crate::transcode;
+use crate::transcode::Cause;
 
 /// A relay whose buffer has got nothing for so long is not well.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
@@ -87,10 +90,32 @@ pub(super) struct Status {
     clients_at_most: usize,
     clients_total: u64,
     bytes_received: u64,
-    /// To the clients that watch now.
+    /// To all clients that it has had.
     bytes_served: u64,
     buffer: Buffer,
     clients: Vec<Client>,
+    /// Its FFmpeg, where its profile asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<Process>,
+}
+
+/// The FFmpeg of a relay.
+#[derive(Debug, Serialize)]
+pub(super) struct Process {
+    state: &'static str,
+    pid: Option<u32>,
+    starts: u64,
+    last_exit: Option<&'static str>,
+    frames: u64,
+    frames_per_second: f64,
+    speed: f64,
+    out_seconds: f64,
+    cpu_seconds: f64,
+    rss_bytes: u64,
+    /// What was replaced, because hardware does not work here.
+    software: Option<String>,
+    /// What it said last; secrets are taken out.
+    messages: Vec<String>,
 }
 
 /// What a relay's buffer holds.
@@ -211,6 +236,10 @@ pub(super) async fn start(
         );
         return Err((StatusCode::CONFLICT, detail));
     }
+    if channel.kind() == Some(Kind::Vod) {
+        let detail = "this channel is a file: each of its clients has a connection of its own";
+        return Err((StatusCode::CONFLICT, detail.to_owned()));
+    }
     let started = delivery.start_relay(channel, catalog.config()).await;
     let started = started.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))?;
     let outcome = match started {
@@ -264,6 +293,7 @@ impl Status {
             bytes_served: 0,
             buffer: Buffer::default(),
             clients: Vec::new(),
+            process: None,
         }
     }
 
@@ -288,7 +318,7 @@ impl Status {
             clients_at_most,
             clients_total,
             bytes_received: view.bytes,
-            bytes_served: clients.iter().map(|client| client.bytes).sum(),
+            bytes_served: view.served,
             buffer: Buffer {
                 bytes: view.level.bytes,
                 chunks: view.level.chunks,
@@ -298,7 +328,28 @@ impl Status {
                 seconds: view.level.age.as_secs_f64(),
             },
             clients,
+            process: view.process.as_ref().map(Process::of),
             ..Self::stopped(&view.channel)
+        }
+    }
+}
+
+impl Process {
+    fn of(status: &transcode::Status) -> Self {
+        let progress = &status.progress;
+        Self {
+            state: status.state.word(),
+            pid: status.pid,
+            starts: status.starts,
+            last_exit: status.last_exit.map(Cause::word),
+            frames: progress.frame,
+            frames_per_second: progress.fps,
+            speed: progress.speed,
+            out_seconds: progress.out_time.as_secs_f64(),
+            cpu_seconds: status.cpu.as_secs_f64(),
+            rss_bytes: status.rss_bytes,
+            software: status.software.clone(),
+            messages: status.messages.clone(),
         }
     }
 }

@@ -175,7 +175,7 @@ impl Delivery {
         question: &Question,
     ) -> Result<Playing, Failure> {
         if let Some(made) = source.made() {
-            return Self::make(channel, source, made, slot, question);
+            return self.make(channel, source, made, slot, question).await;
         }
         let opened = self.attempt(channel, source, slot, question).await?;
         match question.form {

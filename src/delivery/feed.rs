@@ -34,21 +34,23 @@ use crate::delivery::slate::Cause;
 use crate::delivery::slate::Causes;
 use crate::delivery::timer::poll_until;
 use crate::delivery::vital::Vital;
-use crate::media::ts::join::Audition;
 use crate::media::ts::join::Joiner;
 use crate::media::ts::join::Manner;
-use crate::media::ts::join::Seam;
 use overridden::Next;
 use shown::Shown;
-use standby::Candidate;
 use standby::Standby;
 
+mod going;
 mod overridden;
+
 mod rules;
 mod shown;
 mod standby;
+mod start;
 
 pub(crate) use standby::Course;
+pub(crate) use start::Feeding;
+pub(crate) use start::Start;
 
 /// How long a source that still runs may take to finish what it has begun when it is left.
 const LEAVE_WITHIN: Duration = Duration::from_millis(200);
@@ -101,26 +103,6 @@ pub(crate) struct Feed {
     is_complete: bool,
 }
 
-/// What a feed begins with.
-pub(crate) enum Start {
-    /// A source, by its index.
-    Source(usize, Box<Line>),
-    /// A slate, for these causes.
-    Slate(Causes),
-    /// What somebody wants to be shown.
-    Override,
-}
-
-impl Start {
-    /// The source, or the first where none plays, and what it is played from.
-    pub(crate) fn source(&self) -> (usize, Option<&Line>) {
-        match self {
-            Self::Source(source, line) => (*source, Some(line)),
-            Self::Slate(_) | Self::Override => (0, None),
-        }
-    }
-}
-
 /// The connection that the client is fed from, or what is made in its place.
 struct Active {
     generation: Generation,
@@ -133,24 +115,6 @@ struct Leaving {
     deadline: Instant,
     /// Nothing that it had begun is unfinished.
     is_done: bool,
-}
-
-/// All that a feed begins with.
-pub(crate) struct Feeding {
-    pub(crate) course: Course,
-    /// How sources are joined; `None`: bytes follow bytes.
-    pub(crate) manner: Option<Manner>,
-    pub(crate) start: Start,
-    /// Where switches are ordered.
-    pub(crate) desk: Arc<Desk>,
-}
-
-impl Feeding {
-    /// Begins. `seed` decides the jitter of pauses.
-    pub(crate) fn begin(self, seed: u64) -> Feed {
-        let Self { course, manner, start, desk } = self;
-        Feed::new(course, manner, start, desk, seed)
-    }
 }
 
 impl Feed {
@@ -301,12 +265,31 @@ impl Feed {
     /// The active is no good any more: it is remembered of its source.
     fn lost(&mut self, loss: Loss) {
         self.loss = loss;
+        if self.may_slate() {
+            // It may be needed soon, and is rendered meanwhile.
+            self.slate_clip(None);
+        }
         let index = self.active.as_ref().and_then(|active| active.shown.source());
         if let Some(source) = index.and_then(|index| self.course.source(index)) {
             let failover = &self.course.question.config.failover;
             source.failed(Instant::now(), health::Kind::Ordinary, failover.cooldown);
             self.causes.note(source.index, Cause::of_loss(loss.reason(), failover));
         }
+    }
+
+    /// What the active sends cannot be begun with: another source is looked for while it goes on. False
+    /// where there is none to look for.
+    pub(crate) fn give_up(&mut self, session: &mut Session) -> bool {
+        let course = &self.course;
+        if course.channel.sources.len() < 2 || course.question.config.failover.rounds == 0 {
+            return false;
+        }
+        if let Some(active) = &self.active {
+            let doomed = Event::Doomed(active.generation, Reason::NoStart);
+            self.lost(Reason::NoStart.into());
+            self.tell(doomed, session);
+        }
+        true
     }
 
     /// Nothing from the active now: has it been silent for long?
@@ -437,89 +420,5 @@ impl Feed {
             Action::Exhausted => self.exhausted(session),
         }
         None
-    }
-
-    /// Goes over to the standby: at once, or as soon as a source that still runs has finished the
-    /// pictures and sounds that it has begun, so that nothing half is decoded. A replica finishes them
-    /// itself.
-    fn join(&mut self, reason: Reason, session: &mut Session) {
-        let is_running =
-            self.active.is_some() && !matches!(reason, Reason::Silent | Reason::Stalled);
-        if is_running && self.joiner.is_some() && !self.is_replica() {
-            let deadline = Instant::now() + LEAVE_WITHIN;
-            self.leaving = Some(Leaving { next: Next::Standby(reason), deadline, is_done: false });
-        } else {
-            self.go_over(reason, session);
-        }
-    }
-
-    /// Whether the standby sends the same bytes and has those that come next.
-    fn is_replica(&self) -> bool {
-        let audition = self.standby.as_ref().and_then(Standby::audition);
-        let both = self.joiner.as_ref().zip(audition);
-        both.is_some_and(|(joiner, audition)| joiner.is_continued_by(audition))
-    }
-
-    /// Lets the active finish, then goes over.
-    fn poll_leaving(&mut self, cx: &mut Context<'_>, session: &mut Session) -> Poll<()> {
-        let Some(leaving) = &mut self.leaving else {
-            return Poll::Ready(());
-        };
-        let mut is_done = leaving.is_done || leaving.deadline <= Instant::now();
-        if let (Some(active), Some(joiner), false) = (&mut self.active, &mut self.joiner, is_done) {
-            let finish = |bytes: &[u8], out: &mut Vec<u8>| is_done |= joiner.finish(bytes, out);
-            match active.line.poll_rewritten(cx, finish) {
-                Poll::Ready(Some(Ok(bytes))) => {
-                    leaving.is_done = is_done;
-                    self.ready = Some(bytes);
-                    return Poll::Ready(());
-                }
-                Poll::Ready(_) => {}
-                Poll::Pending if is_done => {}
-                Poll::Pending => {
-                    // The standby goes on being listened to, and says nothing new.
-                    let standby = self.standby.as_mut();
-                    _ = standby.map(|standby| standby.poll(cx, &self.course, None));
-                    ready!(poll_until(&mut self.timer, leaving.deadline, cx));
-                }
-            }
-        }
-        match self.leaving.take().map(|leaving| leaving.next) {
-            Some(Next::Standby(reason)) => self.go_over(reason, session),
-            Some(Next::Override(made)) => self.show_override(*made, session),
-            None => {}
-        }
-        Poll::Ready(())
-    }
-
-    /// Goes over to the standby now.
-    fn go_over(&mut self, reason: Reason, session: &mut Session) {
-        let Some(standby) = self.standby.take() else { return };
-        let (generation, source) = (standby.generation, standby.source);
-        let Some(Candidate { line, audition, .. }) = standby.into_candidate() else { return };
-        let gap = self.given.elapsed();
-        let seam = self.join_at(audition, gap);
-        session.went_over((source, &line), reason, gap, seam);
-        self.causes.clear();
-        self.again.rest();
-        self.play(Active { generation, shown: Shown::Source(source), line });
-    }
-
-    /// Joins the client's stream to what was listened to. Bytes that follow bytes need none.
-    fn join_at(&mut self, audition: Option<Audition>, gap: Duration) -> Option<Seam> {
-        let (joiner, audition) = self.joiner.as_mut().zip(audition)?;
-        let mut joined = Vec::new();
-        let seam = joiner.join(audition, gap, &mut joined);
-        self.ready = Some(Bytes::from(joined)).filter(|joined| !joined.is_empty());
-        Some(seam)
-    }
-
-    /// The client is fed from this now. Only now is the old one closed.
-    fn play(&mut self, active: Active) {
-        self.active = Some(active);
-        self.silence.restart();
-        if let Some(vital) = &mut self.vital {
-            vital.restart(Instant::now());
-        }
     }
 }

@@ -22,14 +22,31 @@ use crate::delivery::attempt::Want;
 use crate::delivery::timer::poll_until;
 use crate::media::sniff::Container;
 use crate::media::synth::Scene;
+use crate::media::synth::Synth;
 use drawn::Drawn;
+use looped::Looped;
 
+pub(crate) use clips::Clips;
+pub(crate) use looped::Clip;
+pub(crate) use wanted::Wanted;
+
+mod clips;
 mod drawn;
+mod folder;
+mod looped;
+mod render;
 mod scene;
+mod wanted;
+
+/// The time of one picture that is drawn.
+const PICTURE: Duration = Duration::from_millis(1000 / Synth::FRAMES_PER_SECOND);
 
 /// How far ahead of its time a stream is sent, so that players start at once. Nor does a client that
 /// paused get more than that at a time: what it missed is left out.
 const LEAD: Duration = Duration::from_millis(480);
+
+/// How long an image is waited for: players give up after five seconds without bytes.
+const IMAGE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// An endless stream; see the module. Memory: that of what draws it.
 pub(crate) struct Made {
@@ -41,6 +58,8 @@ pub(crate) struct Made {
 enum Reel {
     /// Drawn picture by picture.
     Drawn(Box<Drawn>),
+    /// A clip over and over.
+    Looped(Box<Looped>),
 }
 
 impl Made {
@@ -51,9 +70,18 @@ impl Made {
         Self { reel, timer: Box::pin(sleep_until(now)) }
     }
 
-    /// A stream of what is configured; what it does not say comes from the channel.
-    pub(crate) fn of(made: &config::Made, channel: &Channel) -> Self {
-        Self::drawn(&scene::of(made, &channel.name))
+    /// A stream of what is configured, from a clip where one is at hand; what is not said comes from the
+    /// channel.
+    pub(crate) fn of(made: &config::Made, channel: &Channel, clips: &Clips) -> Self {
+        let clip = Wanted::of(made, &channel.name).and_then(|wanted| clips.get(&wanted));
+        clip.map_or_else(|| Self::drawn(&scene::of(made, &channel.name)), Self::looped)
+    }
+
+    /// A stream of a clip.
+    pub(crate) fn looped(clip: Clip) -> Self {
+        let now = Instant::now();
+        let reel = Reel::Looped(Box::new(Looped::new(clip, now)));
+        Self { reel, timer: Box::pin(sleep_until(now)) }
     }
 
     /// What is due at `now`: whole packets. At first that begins with PAT, PMT and a random access
@@ -61,6 +89,7 @@ impl Made {
     pub(crate) fn take(&mut self, now: Instant) -> Option<Bytes> {
         match &mut self.reel {
             Reel::Drawn(drawn) => drawn.take(now),
+            Reel::Looped(looped) => looped.take(now),
         }
     }
 
@@ -68,6 +97,7 @@ impl Made {
     fn due(&self) -> Instant {
         match &self.reel {
             Reel::Drawn(drawn) => drawn.due(),
+            Reel::Looped(looped) => looped.due(),
         }
     }
 
@@ -84,8 +114,10 @@ impl Made {
 }
 
 impl Delivery {
-    /// Opens a source that is made, where a stream is wanted.
-    pub(super) fn make(
+    /// Opens a source that is made, where a stream is wanted. An image is waited for while it is rendered,
+    /// a text is not: the built-in picture can show it. Cancel safe.
+    pub(super) async fn make(
+        &self,
         channel: &Channel,
         source: &Source,
         made: &config::Made,
@@ -95,7 +127,10 @@ impl Delivery {
         if !matches!(question.want, Want::Live | Want::Anything) {
             return Err(Failure::NoStart("it is made here, as a live stream only"));
         }
-        let origin = Origin::Made(Box::new(Made::of(made, channel)));
+        if let Some(image @ Wanted::Image { .. }) = Wanted::of(made, &channel.name) {
+            self.clips.wait(&image, IMAGE_PATIENCE).await;
+        }
+        let origin = Origin::Made(Box::new(Made::of(made, channel, &self.clips)));
         Ok(Playing { source: source.index, slot, container: Container::MpegTs, origin })
     }
 }

@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::{Method, Response};
 use http_body_util::Either;
@@ -45,6 +46,8 @@ use crate::media::sniff::Container;
 use crate::relay::Buffer;
 use crate::relay::Closed;
 use crate::relay::Writer;
+use crate::transcode;
+use converter::Converter;
 use pump::News;
 use pump::Pump;
 use relay::Buffered;
@@ -54,6 +57,7 @@ use relay::State;
 use watchers::Watching;
 
 mod client;
+mod converter;
 mod pump;
 mod relay;
 pub mod view;
@@ -182,6 +186,8 @@ impl Delivery {
             stop: Notice::new(),
             began: Instant::now(),
             idle_timeout: question.config.relay.idle_timeout,
+            served: AtomicU64::new(0),
+            monitor: OnceLock::new(),
             buffered: Buffered::new(self.metrics.relay_buffer(&channel.id)),
         });
         let watching = relay.watchers.enter(viewer);
@@ -198,7 +204,7 @@ impl Delivery {
             biased;
             opened = self.open_pump(&relay, question, writer) => opened.map(Some),
             () = self.unwanted(&relay, false) => Ok(None),
-            () = relay.stop.given() => Ok(None),
+            () = relay.stop.given() => Err(Error::Stopped),
         };
         match opening {
             Ok(Some(pump)) => self.drive(&relay, pump).await,
@@ -216,6 +222,11 @@ impl Delivery {
         writer: Writer,
     ) -> Result<Pump, Error> {
         let channel = &relay.channel;
+        let converter = self.converter(channel)?;
+        if let Some(converter) = &converter {
+            // A relay is opened once.
+            _ = relay.monitor.set(Arc::clone(converter.monitor()));
+        }
         let first = self.first(channel, &question).await?;
         if first.container() != Container::MpegTs {
             let what = "a stream that is no MPEG transport stream, which a shared channel must be";
@@ -243,7 +254,22 @@ impl Delivery {
             role: Role::Relay(Arc::clone(&relay.watchers)),
         });
         let feed = feeding.begin(session.info().id);
-        Ok(Pump::new(feed, session, writer, patience))
+        Ok(Pump::new((feed, session), writer, converter, patience))
+    }
+
+    /// What makes another stream of the channel's, if its profile asks for it.
+    fn converter(&self, channel: &Channel) -> Result<Option<Converter>, Error> {
+        let Some(ffmpeg) = &channel.profile.ffmpeg else { return Ok(None) };
+        let Some(transcoder) = self.transcoder.get() else {
+            return Err(Error::Ffmpeg(
+                "FFmpeg could not be made ready; the log says why".to_owned(),
+            ));
+        };
+        match transcoder.try_begin(&channel.id, ffmpeg) {
+            Ok(transcode) => Ok(Some(Converter::begin(transcode))),
+            Err(transcode::Error::TooMany(max)) => Err(Error::NoProcess(max)),
+            Err(error) => Err(Error::Ffmpeg(error.to_string())),
+        }
     }
 
     /// Reads until there is an end.
@@ -273,12 +299,19 @@ impl Delivery {
                     relay.state.send_replace(State::Failed(Error::Exhausted(vec![attempt])));
                     return;
                 }
+                News::NoProcess(why) => {
+                    pump.ended(End::SourceFailed("ffmpeg"));
+                    relay.state.send_replace(State::Failed(Error::Ffmpeg(why)));
+                    return;
+                }
                 News::Closed(closed) => {
                     // Whoever comes now begins another one.
                     self.shared.remove(relay, true);
                     relay.buffer.close(closed);
                     pump.ended(client::end_of(closed).0);
-                    relay.state.send_replace(State::Over);
+                    let over =
+                        if has_begun { State::Over } else { not_begun(closed, info.source()) };
+                    relay.state.send_replace(over);
                     return;
                 }
             }
@@ -320,6 +353,20 @@ impl Delivery {
             }
         }
     }
+}
+
+/// What those are told who wait for a relay that has ended before they could begin.
+fn not_begun(closed: Closed, source: usize) -> State {
+    let why = match closed {
+        Closed::Complete | Closed::Ended => "it ended before there was a picture or sound",
+        Closed::Failed(_) => "it broke before there was a picture or sound",
+        Closed::Silent => "it went silent before there was a picture or sound",
+        Closed::Replaced => "its connection was needed for something else",
+        Closed::Reloaded => "a reload has changed the channel",
+        Closed::Stopped => return State::Failed(Error::Stopped),
+    };
+    let failure = Arc::new(Failure::NoStart(why));
+    State::Failed(Error::Exhausted(vec![Attempt { source, failure }]))
 }
 
 /// Why a relay is told to leave.

@@ -7,12 +7,14 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
+use crate::delivery::made::Wanted;
 use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Session;
 use crate::delivery::sessions::Shows;
 use crate::media::synth::Palette;
 use crate::media::synth::Scene;
 use crate::media::synth::Tone;
+use crate::media::ts::join::Codings;
 use crate::metrics::Metrics;
 use crate::metrics::Presence;
 
@@ -53,6 +55,16 @@ impl Drop for Slate {
         let seconds = self.began.elapsed().as_secs();
         tracing::warn!(%channel, session, client, seconds, "slate ends");
     }
+}
+
+/// What is seen where the client's picture or sound is coded in a way that the built-in picture is not:
+/// the same without a time, so that it is rendered once. `cause`: `None` before it is known.
+pub(crate) fn clip(cause: Option<&Cause>, channel: &Channel, codings: Codings) -> Wanted {
+    let text = cause.map_or_else(
+        || "No source of this channel plays. It goes on as soon as one does.".to_owned(),
+        ToString::to_string,
+    );
+    Wanted::Text { title: channel.name.clone(), text, codings }
 }
 
 /// What is seen: the channel's name, what is wrong with its sources, and since when.

@@ -131,18 +131,20 @@ impl Buffer {
         self.state().closed
     }
 
-    /// Adds a chunk and wakes whoever waits for it.
+    /// Adds a chunk and wakes whoever waits for it. Whether there is a place to begin.
     pub(super) fn publish(
         &self,
         bytes: Bytes,
         places: impl Iterator<Item = Entry>,
         here: Option<Entry>,
         now: Instant,
-    ) {
+    ) -> bool {
         let mut state = self.state();
         state.ring.push(bytes, places, now);
         state.here = here;
+        let has_place = state.ring.newest().is_some();
         Self::wake(state);
+        has_place
     }
 
     /// Wakes all who wait, the lock given back first: they take it at once.

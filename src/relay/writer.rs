@@ -20,6 +20,10 @@ const CHUNK: usize = 64 * 1024;
 /// than the bytes.
 const GATHER: Duration = Duration::from_millis(25);
 
+/// Where no place to begin is kept and none has come for so long, none is waited for: after the first
+/// picture an encoder may refresh its pictures bit by bit and send no other that is whole.
+const BARREN: Duration = Duration::from_secs(10);
+
 /// Fills a buffer. Dropping it leaves the buffer as it is.
 pub struct Writer {
     buffer: Arc<Buffer>,
@@ -30,7 +34,8 @@ pub struct Writer {
     places: Vec<Entry>,
     /// When its first packet came.
     since: Option<Instant>,
-    has_begun: bool,
+    /// When the last place to begin came.
+    placed: Option<Instant>,
 }
 
 impl Writer {
@@ -42,17 +47,17 @@ impl Writer {
             pending: Vec::with_capacity(CHUNK),
             places: Vec::new(),
             since: None,
-            has_begun: false,
+            placed: None,
         }
     }
 
     /// Takes bytes of the stream that came at `now`. Bytes that are in no packet are left out.
     pub fn push(&mut self, bytes: &[u8], now: Instant) {
-        let Self { cutter, entries, pending, places, has_begun, .. } = self;
+        let Self { cutter, entries, pending, places, placed, .. } = self;
         cutter.push(bytes, |packet| {
             pending.extend_from_slice(packet);
             if let Some(entry) = entries.push(packet) {
-                *has_begun = true;
+                *placed = Some(now);
                 places.push(entry);
             }
         });
@@ -86,10 +91,14 @@ impl Writer {
             Bytes::from(std::mem::replace(&mut self.pending, next))
         };
         self.pending.clear();
-        self.buffer.publish(bytes, self.places.drain(..), here, now);
+        let has_place = self.buffer.publish(bytes, self.places.drain(..), here, now);
+        let is_late = |placed| now.saturating_duration_since(placed) >= BARREN;
+        if !has_place && self.placed.is_some_and(is_late) {
+            self.entries.settle();
+        }
     }
 
-    /// No random access point has come for too long: any picture will do from now on.
+    /// No random access point has come for too long: any picture will do until one does.
     pub fn settle(&mut self) {
         self.entries.settle();
     }
@@ -97,7 +106,7 @@ impl Writer {
     /// Whether there has been a place at which a client can begin.
     #[must_use]
     pub const fn has_begun(&self) -> bool {
-        self.has_begun
+        self.placed.is_some()
     }
 
     /// Whether the stream has said what it consists of.

@@ -325,7 +325,11 @@ fn undelivered(channel: &Channel, asked: &Asked<'_>, error: &delivery::Error) ->
     let problem = Problem::undelivered(error);
     let (channel, client, status) = (&channel.id, asked.client, problem.status().as_u16());
     // What a client can bring about by asking is no business of the operator's.
-    if matches!(error, delivery::Error::Exhausted(_) | delivery::Error::Playlist(_)) {
+    let is_ours = matches!(
+        error,
+        delivery::Error::Exhausted(_) | delivery::Error::Playlist(_) | delivery::Error::Ffmpeg(_)
+    );
+    if is_ours {
         tracing::error!(%channel, %client, status, "no stream for a client: {error}");
     } else {
         tracing::debug!(%channel, %client, status, "no stream for a client: {error}");

@@ -126,7 +126,7 @@ impl Problem {
                 Outlook::Silent => StatusCode::GATEWAY_TIMEOUT,
                 Outlook::Broken => StatusCode::BAD_GATEWAY,
             },
-            Cause::Full(_) | Cause::FullForAddress(_) => {
+            Cause::Full(_) | Cause::FullForAddress(_) | Cause::NoProcess(_) | Cause::Stopped => {
                 retry_after = Some(RETRY_SECONDS);
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -134,7 +134,7 @@ impl Problem {
             Cause::Missing(_) => StatusCode::NOT_FOUND,
             Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,
             Cause::NotAcceptable(_) | Cause::Unfit(_) => StatusCode::NOT_ACCEPTABLE,
-            Cause::Playlist(_) => StatusCode::BAD_GATEWAY,
+            Cause::Playlist(_) | Cause::Ffmpeg(_) => StatusCode::BAD_GATEWAY,
             Cause::Forged => StatusCode::FORBIDDEN,
             Cause::Expired => StatusCode::GONE,
         };

@@ -37,5 +37,6 @@ mod reload;
 mod requests;
 mod slates;
 mod slow_clients;
+mod transcode;
 mod upstream_faults;
 mod ways;

@@ -4,6 +4,7 @@
 mod auto;
 mod clients;
 mod control;
+mod ffmpeg;
 mod slow;
 mod sources;
 

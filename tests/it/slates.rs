@@ -2,10 +2,12 @@
 //! judged packet by packet, and a decoder that has nothing to complain of.
 
 mod begins;
+mod images;
 mod made;
 mod overrides;
 mod returns;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -14,6 +16,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use weir::media::synth::Layout;
 use weir::media::synth::Palette;
 use weir::media::synth::Scene;
@@ -73,6 +76,20 @@ impl Film {
         Self(Arc::new(bytes))
     }
 
+    /// Three seconds that FFmpeg encodes with these encoders.
+    async fn encoded(ffmpeg: &Path, video: &str, audio: &str) -> Self {
+        let folder = Folder::new();
+        let file = folder.join("film.ts");
+        let mut command = Command::new(ffmpeg);
+        command.args(["-v", "error", "-nostdin", "-f", "lavfi"]);
+        command.args(["-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi"]);
+        command.args(["-i", "sine=frequency=440:sample_rate=48000", "-t", "3", "-c:v", video]);
+        command.args(["-g", "25", "-bf", "0", "-pix_fmt", "yuv420p", "-c:a", audio]);
+        command.args(["-f", "mpegts", "-mpegts_start_pid", "0x200"]).arg(&file);
+        run_clean(&mut command).await;
+        Self(Arc::new(std::fs::read(&file).unwrap()))
+    }
+
     /// As a live source sends it, about as fast as it is played.
     fn live(&self, pictures: u64) -> Feed {
         Feed::of(self.clone()).rate(self.0.len() as u64 * RATE / pictures)
@@ -108,6 +125,7 @@ impl Switch {
 /// Somebody who watches, in a task of its own, and keeps all of it.
 struct Recorder {
     bytes: Arc<Mutex<Vec<u8>>>,
+    since: Instant,
     watching: JoinHandle<()>,
 }
 
@@ -129,7 +147,7 @@ impl Recorder {
                 kept.lock().unwrap().extend(chunk);
             }
         });
-        Self { bytes, watching }
+        Self { bytes, since: Instant::now(), watching }
     }
 
     fn count(&self) -> usize {
@@ -145,6 +163,16 @@ impl Recorder {
 
     fn is_watching(&self) -> bool {
         !self.watching.is_finished()
+    }
+
+    /// How long it has watched.
+    fn seconds(&self) -> f64 {
+        self.since.elapsed().as_secs_f64()
+    }
+
+    /// Leaves.
+    fn leave_at_once(self) {
+        self.watching.abort();
     }
 
     /// Leaves, with all that came before the last PAT: in these streams nothing is unfinished there.
@@ -215,7 +243,9 @@ async fn decode(bytes: &[u8]) -> Option<Decoded> {
     probe.args(["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0"]).arg(&file);
     // A stream that is in a programme is listed with it, too.
     let listed = run_clean(&mut probe).await;
-    let mut codecs: Vec<String> = listed.split_whitespace().map(str::to_owned).collect();
+    // Of some it has more to say behind a comma.
+    let names = listed.split_whitespace().map(|line| line.trim_end_matches(','));
+    let mut codecs: Vec<String> = names.map(str::to_owned).collect();
     codecs.truncate(codecs.len() / 2);
     let mut decoder = Command::new(ffmpeg);
     decoder.args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(&file);

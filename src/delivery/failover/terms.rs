@@ -57,6 +57,8 @@ pub(crate) enum Reason {
     FrozenClock,
     /// Nearly every packet was scrambled.
     Scrambled,
+    /// Nothing that it sent could be begun with.
+    NoStart,
     /// Somebody asked for a switch.
     Manual,
     /// The first source could be played again.
@@ -77,6 +79,7 @@ impl Reason {
             Self::NullPackets => "null_packets",
             Self::FrozenClock => "frozen_clock",
             Self::Scrambled => "scrambled",
+            Self::NoStart => "no_start",
             Self::Manual => "manual",
             Self::Failback => "failback",
             Self::Start => "start",

@@ -44,7 +44,7 @@ impl Feed {
         let was = std::mem::replace(&mut self.overridden, wanted.clone());
         match wanted.as_ref().map(|wanted| &wanted.choice) {
             Some(Choice::Made(made)) => {
-                let made = Made::of(made, &self.course.channel);
+                let made = Made::of(made, &self.course.channel, &self.course.delivery.clips);
                 self.overrule(made, session);
             }
             Some(Choice::Source(source)) => self.choose(Some(*source), session),

@@ -9,10 +9,13 @@ use crate::delivery::feed::Active;
 use crate::delivery::feed::Feed;
 use crate::delivery::feed::Start;
 use crate::delivery::line::Line;
+use crate::delivery::made::Clip;
 use crate::delivery::made::Made;
 use crate::delivery::sessions::Session;
 use crate::delivery::slate;
+use crate::delivery::slate::Cause;
 use crate::delivery::slate::Slate;
+use crate::media::ts::join::Codings;
 
 /// The generation of what is made in the place of sources: no attempt that the machine knows.
 const MADE: Generation = Generation::MAX;
@@ -73,9 +76,22 @@ impl Feed {
             return;
         }
         let cause = self.causes.main();
-        let made = Made::drawn(&slate::scene(&cause, &self.course.channel));
+        let made = self
+            .slate_clip(Some(&cause))
+            .or_else(|| self.slate_clip(None))
+            .map_or_else(|| Made::drawn(&slate::scene(&cause, &self.course.channel)), Made::looped);
         let slate = Slate::begin(&cause, session, &self.course.delivery.metrics);
         self.show(made, Shown::Slate { _told: slate });
+    }
+
+    /// The clip of a slate in the codings of the client's stream, where the built-in picture has others
+    /// and the clip is at hand; if it is not, it is for the next time.
+    pub(super) fn slate_clip(&self, cause: Option<&Cause>) -> Option<Clip> {
+        let codings = self.joiner.as_ref()?.codings();
+        if codings == Codings::default() {
+            return None;
+        }
+        self.course.delivery.clips.get(&slate::clip(cause, &self.course.channel, codings))
     }
 
     /// Goes over to what is made: its beginning is at hand.

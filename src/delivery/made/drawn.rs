@@ -1,17 +1,15 @@
 //! Pictures drawn one by one, each when it is due.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::delivery::made::LEAD;
+use crate::delivery::made::PICTURE;
 use crate::media::synth::Layout;
 use crate::media::synth::Scene;
 use crate::media::synth::Synth;
-
-/// The time of one picture.
-const PICTURE: Duration = Duration::from_millis(1000 / Synth::FRAMES_PER_SECOND);
 
 /// Usual bytes of what is taken at a time.
 const USUAL: usize = 16 * 1024;
@@ -65,6 +63,8 @@ fn frame_of_day(now: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,6 +1,7 @@
 //! One client of a relay.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -46,7 +47,10 @@ impl Client {
             tracing::debug!(%channel, session, skips, "a client was too slow and has skipped");
         }
         next.map(|next| match next {
-            Next::Bytes(bytes) => Some(Ok(bytes)),
+            Next::Bytes(bytes) => {
+                self.relay.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                Some(Ok(bytes))
+            }
             Next::TooSlow => {
                 session.ended(End::TooSlow);
                 Some(Err(Cut::TooSlow))

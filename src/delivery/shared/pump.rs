@@ -2,18 +2,22 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::delivery::feed::Feed;
-use crate::delivery::sessions::End;
+use crate::delivery::sessions::End as SessionEnd;
 use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Session;
+use crate::delivery::shared::converter::Converter;
+use crate::delivery::shared::converter::Made;
 use crate::delivery::timer::poll_until;
 use crate::relay::Closed;
 use crate::relay::Writer;
+use crate::transcode::End;
 
 /// A stream whose random access point has not come for so long is begun with as it is.
 const SETTLE_AFTER: Duration = Duration::from_millis(2500);
@@ -27,11 +31,17 @@ pub(super) struct Pump {
     feed: Feed,
     session: Session,
     writer: Writer,
+    /// What makes another stream of it, if anything does.
+    converter: Option<Converter>,
+    /// The source is over, and what is made of the rest of it is still to come.
+    is_over: bool,
     timer: Pin<Box<Sleep>>,
     /// When it gave bytes first.
     since: Option<Instant>,
     /// How long a place to begin may be waited for, from the first bytes on.
     patience: Duration,
+    /// How many sources may still be given up because none comes.
+    others: usize,
 }
 
 /// What has become of a pump.
@@ -40,15 +50,33 @@ pub(super) enum News {
     Begun,
     /// It has not become a stream that a client can begin with.
     NoStart(&'static str),
+    /// FFmpeg does not make one of it.
+    NoProcess(String),
     /// Nothing more will come.
     Closed(Closed),
 }
 
 impl Pump {
-    pub(super) fn new(feed: Feed, session: Session, writer: Writer, patience: Duration) -> Self {
+    pub(super) fn new(
+        (feed, session): (Feed, Session),
+        writer: Writer,
+        converter: Option<Converter>,
+        patience: Duration,
+    ) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
         let patience = patience.max(2 * SETTLE_AFTER);
-        Self { feed, session, writer, timer, since: None, patience }
+        let others = session.info().channel.sources.len().saturating_sub(1);
+        Self {
+            feed,
+            session,
+            writer,
+            converter,
+            is_over: false,
+            timer,
+            since: None,
+            patience,
+            others,
+        }
     }
 
     /// Its session as others see it.
@@ -57,7 +85,7 @@ impl Pump {
     }
 
     /// How it ended.
-    pub(super) fn ended(&mut self, end: End) {
+    pub(super) fn ended(&mut self, end: SessionEnd) {
         self.session.ended(end);
     }
 
@@ -71,16 +99,11 @@ impl Pump {
                 self.writer.flush(Instant::now());
                 return Poll::Ready(News::Begun);
             }
-            match self.feed.poll_next(cx, &mut self.session) {
-                Poll::Ready(Some(Ok(bytes))) => {
-                    self.session.passed(bytes.len());
-                    self.since.get_or_insert_with(Instant::now);
-                    self.writer.push(&bytes, Instant::now());
-                    continue;
-                }
-                Poll::Ready(Some(Err(_)) | None) => {
+            match self.poll_bytes(cx, has_begun) {
+                Poll::Ready(None) => continue,
+                Poll::Ready(Some(news)) => {
                     self.writer.flush(Instant::now());
-                    return Poll::Ready(News::Closed(self.closed()));
+                    return Poll::Ready(news);
                 }
                 Poll::Pending => {}
             }
@@ -94,6 +117,68 @@ impl Pump {
         Poll::Pending
     }
 
+    /// Moves bytes from the feed to the buffer, directly or through what makes another stream of them.
+    /// Ready with `None`: there may be more.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, has_begun: bool) -> Poll<Option<News>> {
+        let Some(converter) = &mut self.converter else {
+            let Some(bytes) = ready!(self.poll_feed(cx)) else {
+                return Poll::Ready(Some(News::Closed(self.closed())));
+            };
+            self.write(&bytes);
+            return Poll::Ready(None);
+        };
+        let mut out = Vec::new();
+        let made = converter.poll_made(cx, &mut out);
+        if !has_begun && let Some(why) = converter.is_hopeless() {
+            return Poll::Ready(Some(News::NoProcess(why)));
+        }
+        let takes_more = !self.is_over && converter.poll_ready(cx).is_ready();
+        self.write(&out);
+        match made {
+            Poll::Ready(Made::Some) => return Poll::Ready(None),
+            Poll::Ready(Made::End(end)) => {
+                return Poll::Ready(Some(self.ended_with(&end, has_begun)));
+            }
+            Poll::Pending if !takes_more => return Poll::Pending,
+            Poll::Pending => {}
+        }
+        let bytes = ready!(self.poll_feed(cx));
+        self.is_over = bytes.is_none();
+        if let Some(converter) = &mut self.converter {
+            match bytes {
+                Some(bytes) => converter.push(bytes),
+                None => converter.finish(),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// The next bytes of the sources; `None`: they are over.
+    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let next = ready!(self.feed.poll_next(cx, &mut self.session)).and_then(Result::ok);
+        next.iter().for_each(|bytes| self.session.passed(bytes.len()));
+        Poll::Ready(next)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.since.get_or_insert_with(Instant::now);
+            self.writer.push(bytes, Instant::now());
+        }
+    }
+
+    /// What it means that there is no FFmpeg any more.
+    fn ended_with(&mut self, end: &End, has_begun: bool) -> News {
+        if self.is_over && matches!(end, End::Input) {
+            return News::Closed(self.closed());
+        }
+        if !has_begun {
+            return News::NoProcess(end.to_string());
+        }
+        self.session.ended(SessionEnd::SourceFailed("ffmpeg"));
+        News::Closed(Closed::Failed("ffmpeg"))
+    }
+
     /// Ready when there is something to do that no bytes bring about, or with why it is given up.
     fn poll_deadline(
         &mut self,
@@ -105,6 +190,11 @@ impl Pump {
         let now = Instant::now();
         let late = waits.map(|since| since + self.patience);
         if late.is_some_and(|late| late <= now) {
+            if self.others > 0 && self.feed.give_up(&mut self.session) {
+                self.others -= 1;
+                self.since = Some(now);
+                return Poll::Ready(None);
+            }
             let is_known = self.writer.has_tables();
             return Poll::Ready(Some(if is_known {
                 "a stream in which no picture and no sound comes"
@@ -126,9 +216,9 @@ impl Pump {
     /// Why nothing more will come.
     fn closed(&self) -> Closed {
         match self.session.has_ended() {
-            Some(End::Complete) => Closed::Complete,
-            Some(End::SourceFailed(cause)) => Closed::Failed(cause),
-            Some(End::SourceStalled) => Closed::Silent,
+            Some(SessionEnd::Complete) => Closed::Complete,
+            Some(SessionEnd::SourceFailed(cause)) => Closed::Failed(cause),
+            Some(SessionEnd::SourceStalled) => Closed::Silent,
             _ => Closed::Ended,
         }
     }

@@ -1,7 +1,7 @@
 //! One relay: what its clients wait for and read from, and how it stands.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use crate::delivery::shared::watchers::Watchers;
 use crate::lifecycle::Notice;
 use crate::metrics::Value;
 use crate::relay::Buffer;
+use crate::transcode::Monitor;
 
 /// Which relay: of this channel in this form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +37,11 @@ pub(crate) struct Relay {
     pub(super) stop: Notice,
     pub(super) began: Instant,
     pub(super) idle_timeout: Duration,
+    /// Bytes that its clients were given.
+    pub(super) served: AtomicU64,
     pub(super) buffered: Buffered,
+    /// How its FFmpeg fares, where it has one.
+    pub(super) monitor: OnceLock<Arc<Monitor>>,
 }
 
 /// The bytes of its buffer as the metrics have them.

@@ -15,6 +15,7 @@ use crate::delivery::shared::relay::Relay;
 use crate::delivery::shared::relay::State;
 use crate::delivery::viewer::Viewer;
 use crate::relay::Level;
+use crate::transcode;
 
 /// One relay at one moment.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct View {
     pub info: Option<Arc<Info>>,
     /// Bytes read from its sources.
     pub bytes: u64,
+    /// Bytes that its clients were given, those that have gone included.
+    pub served: u64,
     /// How long it has run, its start included.
     pub age: Duration,
     /// What its buffer holds.
@@ -35,6 +38,8 @@ pub struct View {
     pub clients: (usize, usize, u64),
     /// Since when nobody watches it.
     pub idle: Option<Duration>,
+    /// How its FFmpeg fares, where it has one.
+    pub process: Option<transcode::Status>,
 }
 
 /// What has come of starting a relay.
@@ -110,11 +115,13 @@ impl Relay {
             channel: Arc::clone(&self.channel),
             max_bandwidth: Some(self.key.max_bandwidth).filter(|max| *max != u64::MAX),
             bytes: info.as_ref().map_or(0, |info| info.bytes.load(Ordering::Relaxed)),
+            served: self.served.load(Ordering::Relaxed),
             info,
             age: self.began.elapsed(),
             level: self.buffer.level(),
             clients: self.watchers.counts(),
             idle: self.watchers.none_since().map(|since| since.elapsed()),
+            process: self.monitor.get().map(|monitor| monitor.status()),
         }
     }
 }

@@ -47,9 +47,9 @@ impl Watchers {
         let mut inner = self.inner();
         let id = inner.next;
         inner.next += 1;
-        inner.total += 1;
+        inner.total += u64::from(viewer != Viewer::Operator);
         inner.watching.insert(id, viewer);
-        inner.peak = inner.peak.max(inner.watching.len());
+        inner.peak = inner.peak.max(inner.clients());
         drop(inner);
         Watching { watchers: Arc::clone(self), id }
     }
@@ -65,10 +65,10 @@ impl Watchers {
         inner.watching.is_empty().then_some(inner.since)
     }
 
-    /// How many watch now, at the same time at most, and how many there have been.
+    /// How many clients watch now, at the same time at most, and how many there have been.
     pub(super) fn counts(&self) -> (usize, usize, u64) {
         let inner = self.inner();
-        (inner.watching.len(), inner.peak, inner.total)
+        (inner.clients(), inner.peak, inner.total)
     }
 
     /// Resolves when the last one has gone, or had gone since this was last awaited. Cancel safe.
@@ -78,6 +78,13 @@ impl Watchers {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Who starts a relay by hand is no client of it.
+    fn clients(&self) -> usize {
+        self.watching.values().filter(|viewer| **viewer != Viewer::Operator).count()
     }
 }
 

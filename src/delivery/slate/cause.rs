@@ -72,7 +72,9 @@ impl Cause {
     pub(crate) fn of_loss(reason: Reason, failover: &Failover) -> Self {
         let what = match reason {
             Reason::Stalled | Reason::Silent => return Self::Timeout(failover.stall_timeout),
-            Reason::NullPackets | Reason::FrozenClock | Reason::Scrambled => return Self::Format,
+            Reason::NullPackets | Reason::FrozenClock | Reason::Scrambled | Reason::NoStart => {
+                return Self::Format;
+            }
             Reason::Ended => "the source has ended the stream",
             Reason::Short => "the source has cut the stream short",
             Reason::Broken => "the connection to the source broke",

@@ -19,6 +19,9 @@ use sent::Sent;
 
 pub use audition::Audition;
 pub use chain::Chain;
+pub use codings::Codings;
+pub use codings::PictureCoding;
+pub use codings::SoundCoding;
 pub use cutter::Cutter;
 pub use entry::Entries;
 pub use entry::Entry;
@@ -28,6 +31,7 @@ pub use skip::Departure;
 mod access;
 mod audition;
 mod chain;
+mod codings;
 mod counters;
 mod cutter;
 mod entry;
@@ -161,6 +165,12 @@ impl Joiner {
     #[must_use]
     pub const fn streams(&self) -> usize {
         self.sent.streams()
+    }
+
+    /// How the picture and the sound are coded that the client gets.
+    #[must_use]
+    pub fn codings(&self) -> Codings {
+        Codings::of(self.sent.kinds())
     }
 
     /// An audition that prefers the client's programme where a standby has several.

@@ -17,13 +17,14 @@ struct Channel {
     synth: Synth,
     writer: Writer,
     buffer: Arc<Buffer>,
+    has_points: bool,
 }
 
 impl Channel {
     fn new(rules: Relay) -> Self {
         let (buffer, writer) = Buffer::new(rules);
         let synth = Synth::new(&Scene::default(), Layout::default(), 0);
-        Self { synth, writer, buffer }
+        Self { synth, writer, buffer, has_points: true }
     }
 
     /// So many pictures, each in its time.
@@ -31,10 +32,22 @@ impl Channel {
         for _ in 0..pictures {
             let mut bytes = Vec::new();
             self.synth.next_picture(&mut bytes);
+            if !self.has_points {
+                take_point_away(&mut bytes);
+            }
             self.writer.push(&bytes, Instant::now());
             tokio::time::sleep(Duration::from_millis(40)).await;
             self.writer.flush(Instant::now());
         }
+    }
+}
+
+/// Makes an IDR picture one that a decoder cannot begin with.
+fn take_point_away(bytes: &mut [u8]) {
+    let place = bytes.windows(4).position(|unit| unit[..3] == [0, 0, 1] && unit[3] & 0x1F == 5);
+    if let Some(place) = place {
+        bytes[place + 3] = 0x41;
+        bytes[place + 4] = 0x9A;
     }
 }
 
@@ -182,6 +195,26 @@ async fn the_end_comes_behind_all_that_there_is() {
     assert_eq!(end(&mut one).await, Some(Next::Closed(Closed::Ended)));
     assert!(!read(&mut none).await.is_empty());
     assert_eq!(end(&mut none).await, Some(Next::Closed(Closed::Ended)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_stream_whose_random_access_points_have_stopped_any_picture_will_do() {
+    let rules = Relay { buffer_time: Duration::from_secs(4), ..Relay::default() };
+    let mut channel = Channel::new(rules);
+    channel.play(60).await;
+    channel.has_points = false;
+    channel.play(110).await;
+    let mut reader = channel.buffer.reader();
+    assert!(read(&mut reader).await.is_empty(), "one may come still");
+    channel.play(200).await;
+    let got = read(&mut reader).await;
+    assert!(!got.is_empty());
+    assert_eq!((points(&got).len(), faults(&got)), (0, 0));
+    channel.has_points = true;
+    channel.play(100).await;
+    let mut late = channel.buffer.reader();
+    let got = read(&mut late).await;
+    assert_eq!(points(&got).first(), Some(&2), "behind the tables");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::player::Ending;
+use crate::support::player::Player;
 
 #[tokio::test]
 async fn a_relay_is_started_before_anybody_watches_and_stopped() {
@@ -34,15 +35,53 @@ async fn a_relay_is_started_before_anybody_watches_and_stopped() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_relay_that_is_stopped_is_told_so() {
+    let origin = Origin::start(|_| Script::silent()).await;
+    let gateway = gateway("failover: {response_timeout: 60s}", "never", &[origin.url("/")]).await;
+    let asked = request("never", "one");
+    let come = Player::fetch(gateway.stream, &asked);
+    let stop = async {
+        origin.requests(1).await;
+        let (code, answer) = gateway.admin_post("/api/v1/relay/never/stop", "").await;
+        assert_eq!((code, &answer["outcome"]), (200, &"stopped".into()));
+    };
+    let (answer, ()) = tokio::join!(come, stop);
+    assert_eq!((answer.status(), origin.total()), (503, 1), "{}", answer.text());
+    assert!(answer.text().contains("stopped"), "{}", answer.text());
+    origin.idle().await;
+}
+
+#[tokio::test]
+async fn what_is_counted_of_clients_stays_when_they_go() {
+    let origin = good(A).await;
+    let gateway = gateway("", "sum", &[origin.url("/")]).await;
+    gateway.admin_post("/api/v1/relay/sum/start", "").await;
+    let before = status(&gateway, "sum").await;
+    assert_eq!((&before["clients_total"], &before["clients_at_most"]), (&0.into(), &0.into()));
+    let mut viewer = tune(&gateway, "sum").await;
+    viewer.play(300).await;
+    viewer.leave();
+    let after = eventually_async("nobody watches", async || {
+        let status = status(&gateway, "sum").await;
+        (status["client_count"] == 0).then_some(status)
+    })
+    .await;
+    assert_eq!((&after["clients_total"], &after["clients_at_most"]), (&1.into(), &1.into()));
+    assert!(after["bytes_served"].as_u64().unwrap() >= 300 * 188, "{after}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_says_why() {
     let origin = Origin::start(|_| Script::error("403 Forbidden")).await;
     let direct = good(A).await;
     let gateway = Gateway::start(&format!(
         "profiles: {{fan: {{delivery: shared}}}}\nchannels:\n  \
          refused: {{kind: live, profile: fan, sources: [\"{}\"]}}\n  \
-         alone: {{kind: live, sources: [\"{}\"]}}\n",
+         alone: {{kind: live, sources: [\"{}\"]}}\n  \
+         film: {{kind: vod, profile: fan, sources: [\"{}\"]}}\n",
         origin.url("/"),
-        direct.url("/")
+        direct.url("/"),
+        direct.url("/film")
     ))
     .await;
     let (code, answer) = gateway.admin_post("/api/v1/relay/refused/start", "").await;
@@ -51,6 +90,9 @@ async fn what_cannot_be_started_says_why() {
     let (code, answer) = gateway.admin_post("/api/v1/relay/alone/start", "").await;
     assert_eq!(code, 409);
     assert!(answer["detail"].as_str().unwrap().contains("direct"), "{answer}");
+    let (code, answer) = gateway.admin_post("/api/v1/relay/film/start", "").await;
+    assert_eq!(code, 409);
+    assert!(answer["detail"].as_str().unwrap().contains("file"), "{answer}");
     let (code, _) = gateway.admin_post("/api/v1/relay/nobody/start", "").await;
     assert_eq!((code, direct.total()), (404, 0));
     let (line, _) = gateway.admin_request("GET", "/api/v1/relay/alone/start").await;

@@ -81,23 +81,50 @@ async fn all_who_wait_are_told_why_there_is_no_stream() {
     assert!(one.text().contains("source 0"), "{}", one.text());
 }
 
+/// Packets of video and sound, and never a table.
+fn tableless() -> Vec<u8> {
+    let packets = picture(A).packets(0, 2000);
+    let is_table = |packet: &&[u8]| {
+        let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+        pid == 0 || picture(A).is_pmt_pid(pid)
+    };
+    let rest = packets.chunks(PACKET).filter(|packet| !is_table(packet));
+    rest.flatten().copied().collect()
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_say_what_is_in_it_gives_way_to_the_next_source() {
+    let blank =
+        Origin::start(|_| Script::live(Feed::of(picture(A)).bytes(0)).raw(tableless()).stall())
+            .await;
+    let backup = good(B).await;
+    let head = "failover: {response_timeout: 2s, stall_timeout: 60s, hedge_after: 20s}";
+    let gateway = gateway(head, "blank", &[blank.url("/"), backup.url("/")]).await;
+    let mut viewer = tune(&gateway, "blank").await;
+    viewer.play_until_source(B).await;
+    viewer.play(200).await;
+    assert!(viewer.report().random_access >= 1);
+    blank.idle().await;
+    assert_eq!((blank.total(), backup.total()), (1, 1));
+    assert_eq!(status(&gateway, "blank").await["source"], 1);
+}
+
+#[tokio::test]
+async fn a_source_that_ends_before_there_is_a_stream_is_asked_once_and_named() {
+    let origin =
+        Origin::start(|_| Script::live(Feed::of(picture(A)).bytes(0)).raw(tableless()).close())
+            .await;
+    let gateway = gateway("failover: {rounds: 0}", "short", &[origin.url("/")]).await;
+    let answer = Player::fetch(gateway.stream, &request("short", "one")).await;
+    assert_eq!((answer.status(), origin.total()), (502, 1), "{}", answer.text());
+    assert!(answer.text().contains("source 0"), "{}", answer.text());
+}
+
 #[tokio::test]
 async fn a_stream_that_does_not_say_what_is_in_it_is_no_stream() {
-    // Packets of video and sound, and never a table.
-    let packets: Vec<u8> = picture(A)
-        .packets(0, 2000)
-        .chunks(PACKET)
-        .filter(|packet| {
-            let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
-            pid != 0 && !picture(A).is_pmt_pid(pid)
-        })
-        .flatten()
-        .copied()
-        .collect();
-    let origin = Origin::start(move |_| {
-        Script::live(Feed::of(picture(A)).bytes(0)).raw(packets.clone()).stall()
-    })
-    .await;
+    let origin =
+        Origin::start(|_| Script::live(Feed::of(picture(A)).bytes(0)).raw(tableless()).stall())
+            .await;
     let head = "failover: {response_timeout: 2s, stall_timeout: 60s, rounds: 0}";
     let gateway = gateway(head, "tableless", &[origin.url("/")]).await;
     let answer = Player::fetch(gateway.stream, &request("tableless", "one")).await;

@@ -49,6 +49,41 @@ async fn a_stream_goes_from_its_source_to_a_slate_and_back_without_an_error() {
 }
 
 #[tokio::test]
+async fn a_source_that_dies_again_is_followed_by_a_slate_again() {
+    let on = Switch::default();
+    on.set(true);
+    let (short, switched) = (Film::of("The film", 1_000_000, RATE), on.clone());
+    let origin = Origin::start(move |_| {
+        if switched.is_on() {
+            Script::live(short.live(RATE)).close()
+        } else {
+            Script::error("404 Not Found")
+        }
+    })
+    .await;
+    let channel = "slate-again";
+    let gateway = Gateway::start(&format!(
+        "{SLATE}channels: {{{channel}: {{kind: live, sources: [\"{}\"]}}}}",
+        origin.url("/")
+    ))
+    .await;
+    let viewer = Recorder::tune(&gateway, channel).await;
+    for _ in 0..3 {
+        on.set(false);
+        shows_slate(&gateway, channel).await;
+        viewer.more(20_000).await;
+        on.set(true);
+        shows_source(&gateway, channel, 0).await;
+        viewer.more(20_000).await;
+    }
+    assert_eq!(slates(&gateway, channel).await, "other 3");
+    let bytes = viewer.leave();
+    judge(&bytes, "three slates");
+    let Some(decoded) = decode(&bytes).await else { return };
+    assert_eq!(decoded.codecs, ["h264", "aac"]);
+}
+
+#[tokio::test]
 async fn all_clients_of_a_shared_channel_see_the_slate_and_the_source_again() {
     let on = Switch::default();
     let origin = source(&on).await;
@@ -83,15 +118,7 @@ async fn all_clients_of_a_shared_channel_see_the_slate_and_the_source_again() {
 #[tokio::test]
 async fn a_stream_with_dolby_sound_gets_the_slate_on_the_pid_of_its_picture() {
     let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
-    let folder = Folder::new();
-    let file = folder.join("film.ts");
-    let mut command = Command::new(ffmpeg);
-    command.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
-    command.args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "3"]);
-    command.args(["-c:v", "libx264", "-g", "25", "-bf", "0", "-pix_fmt", "yuv420p"]);
-    command.args(["-c:a", "ac3", "-f", "mpegts", "-mpegts_start_pid", "0x200"]).arg(&file);
-    run_clean(&mut command).await;
-    let film = Film(Arc::new(std::fs::read(&file).unwrap()));
+    let film = Film::encoded(&ffmpeg, "libx264", "ac3").await;
     let on = Switch::default();
     let switched = on.clone();
     let origin = Origin::start(move |request| {

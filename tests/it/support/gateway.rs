@@ -61,6 +61,8 @@ impl Gateway {
             reload: Box::new(reload),
             level: LevelHandle::fixed(),
             keeps_state,
+            helper: env!("CARGO_BIN_EXE_weir").into(),
+            environment: Environment::new([("PATH", std::env::var("PATH").unwrap_or_default())]),
         };
         let app = App::build(loaded.config, around).unwrap_or_else(|error| panic!("{error}"));
         let (stream, admin) = (app.stream_addresses(), app.admin_addresses());

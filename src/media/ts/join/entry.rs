@@ -97,7 +97,7 @@ impl Entries {
         }
     }
 
-    /// No random access point has come for too long: from now on the start of any PES packet of the
+    /// No random access point has come for too long: until one does, the start of any PES packet of the
     /// video is a place to begin, of a video of which nothing comes that of the first sound.
     pub fn settle(&mut self) {
         self.is_settled = true;
@@ -150,29 +150,29 @@ impl Entries {
         if packet.pid() != lead.pid {
             return None;
         }
-        let mut is_point = false;
         let mut entry = None;
         if packet.payload_unit_start() && packet.has_payload() {
-            is_point = lead.ends_at_point();
-            if is_point {
-                entry = self.found();
-            }
+            let is_point = lead.ends_at_point();
+            entry = self.judged(is_point);
+            debug_assert!(!is_point || entry.is_some(), "a point has a beginning");
             self.candidate = Some(self.candidate(number));
         }
         let lead = self.lead.as_mut()?;
-        match lead.take(packet, self.is_settled) {
-            Verdict::Open => {}
-            Verdict::Point => {
-                lead.look = Look::Away;
-                entry = self.found().or(entry);
-            }
-            Verdict::Miss => {
-                lead.look = Look::Away;
-                self.candidate = None;
-            }
+        // Also of one that is settled the pictures are looked at: a random access point may come.
+        let verdict = lead.take(packet, false);
+        if verdict != Verdict::Open {
+            lead.look = Look::Away;
+            entry = self.judged(verdict == Verdict::Point).or(entry);
         }
-        debug_assert!(!is_point || entry.is_some(), "a point has a beginning");
         entry
+    }
+
+    /// It is known whether the picture that is looked at is a random access point.
+    fn judged(&mut self, is_point: bool) -> Option<Entry> {
+        let will_do = is_point || self.is_settled;
+        self.is_settled &= !is_point;
+        let candidate = self.found();
+        candidate.filter(|_| will_do)
     }
 
     fn found(&mut self) -> Option<Entry> {
@@ -244,13 +244,16 @@ impl Tables {
         [(Pid::PAT, &self.pat), (self.pmt_pid, &self.pmt)]
     }
 
-    /// Appends a section in packets whose counters lead up to `last`, the last one that the PID has
-    /// had.
-    pub(super) fn write(pid: Pid, section: &[u8], last: Option<u8>, out: &mut Vec<u8>) {
+    /// The counter before a section whose packets are to lead up to `last`, the last one that the PID
+    /// has had.
+    pub(super) fn before(section: &[u8], last: Option<u8>) -> u8 {
         let packets = (section.len() + 1).div_ceil(SECTION_ROOM);
         let packets = u8::try_from(packets % 16).unwrap_or(0);
-        let before = last.unwrap_or(15).wrapping_sub(packets);
-        let mut counter = ContinuityCounter::after(before & 0x0F);
-        psi::write_packets(pid, &mut counter, section, out);
+        last.unwrap_or(15).wrapping_sub(packets) & 0x0F
+    }
+
+    /// Appends a section in packets whose counters follow `before`.
+    pub(super) fn write(pid: Pid, section: &[u8], before: u8, out: &mut Vec<u8>) {
+        psi::write_packets(pid, &mut ContinuityCounter::after(before), section, out);
     }
 }

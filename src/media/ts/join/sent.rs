@@ -78,6 +78,11 @@ impl Sent {
         self.gone.iter().chain(&self.tracks).map(|track| (track.pid, track.kind))
     }
 
+    /// What the streams are that the client's PMT names, in its order.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> + Clone + '_ {
+        self.tracks.iter().map(|track| track.kind)
+    }
+
     /// How many elementary streams the client knows of.
     pub(super) const fn streams(&self) -> usize {
         self.tracks.len()

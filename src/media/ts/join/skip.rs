@@ -69,9 +69,9 @@ impl Arrival {
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         let tables = Arc::clone(&self.tables);
         for (pid, section) in tables.sections() {
-            let last = self.counters.last(pid);
-            self.repair(pid, last.unwrap_or(15).wrapping_sub(1), out);
-            Tables::write(pid, section, last, out);
+            let before = Tables::before(section, self.counters.last(pid));
+            self.repair(pid, before, out);
+            Tables::write(pid, section, before, out);
         }
     }
 

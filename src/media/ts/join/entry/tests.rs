@@ -22,6 +22,15 @@ fn indicated(bytes: &[u8]) -> Vec<u64> {
     packets.filter(|(_, packet)| is_point(packet)).map(|(place, _)| place as u64).collect()
 }
 
+/// Pictures from the one with the number 1 on, none of the first 24 a random access point.
+fn beginning_amid(pictures: usize) -> Vec<u8> {
+    let mut bytes = channel(Layout::default(), 1, pictures);
+    let slice = bytes.windows(4).position(|unit| unit[..3] == [0, 0, 1] && unit[3] & 0x1F == 5);
+    let slice = slice.unwrap() + 3;
+    bytes[slice..slice + 2].copy_from_slice(&[0x41, 0x9A]);
+    bytes
+}
+
 #[test]
 fn a_client_can_begin_at_each_random_access_point() {
     let bytes = channel(Layout::default(), BEFORE_WRAP, 80);
@@ -31,11 +40,22 @@ fn a_client_can_begin_at_each_random_access_point() {
 
 #[test]
 fn once_settled_it_can_begin_at_any_picture() {
-    let bytes = channel(Layout::default(), 1, 10);
+    let bytes = beginning_amid(10);
     let mut all = Entries::new();
     all.settle();
     let found = bytes.as_chunks().0.iter().filter_map(|packet| all.push(packet));
     assert_eq!(found.count(), 10);
+}
+
+#[test]
+fn once_a_random_access_point_has_come_no_other_picture_will_do() {
+    let bytes = beginning_amid(80);
+    let mut settled = Entries::new();
+    settled.settle();
+    let found = bytes.as_chunks().0.iter().filter_map(|packet| settled.push(packet));
+    let found: Vec<_> = found.map(|entry| entry.packet()).collect();
+    assert_eq!(found.len(), 24 + 3, "pictures 1 to 24, and those that are multiples of 25");
+    assert_eq!(found[24..], indicated(&bytes)[1..]);
 }
 
 #[test]

@@ -4,6 +4,9 @@ use super::*;
 use crate::media::synth::Layout;
 use crate::media::ts::join::entry::Entries;
 use crate::media::ts::join::tests::channel;
+use crate::media::ts::packet::ContinuityCounter;
+use crate::media::ts::psi;
+use crate::media::ts::psi::Assembler;
 use crate::media::ts::watch::Watcher;
 
 fn entries(packets: &[[u8; LEN]]) -> Vec<Entry> {
@@ -106,6 +109,45 @@ proptest! {
         let skipped = known.len() - got.len();
         prop_assert!(skipped > 0);
     }
+}
+
+/// The stream with a PMT of two packets in place of its own.
+fn with_long_pmt(packets: &[[u8; LEN]]) -> Vec<[u8; LEN]> {
+    let pid = Layout::default().pmt_pid;
+    let mut counter = ContinuityCounter::after(15);
+    let mut out = Vec::new();
+    for packet in packets {
+        let view = Packet::parse(packet).unwrap();
+        if view.pid() != pid {
+            out.extend_from_slice(packet);
+            continue;
+        }
+        let mut assembler = Assembler::new();
+        assembler.push_packet(view, |section| {
+            let mut body = section[8..section.len() - 4].to_vec();
+            assert_eq!(body[2..4], [0xF0, 0], "no descriptors of its own");
+            body[3] = 200;
+            body.splice(4..4, [0xFE, 198].into_iter().chain([0; 198]));
+            let long = psi::write_section(2, 1, 0, &body, 1021).unwrap();
+            psi::write_packets(pid, &mut counter, &long, &mut out);
+        });
+    }
+    out.as_chunks().0.to_vec()
+}
+
+#[test]
+fn tables_of_several_packets_follow_what_the_skip_has_said() {
+    let packets = with_long_pmt(channel(Layout::default(), 0, 160).as_chunks().0);
+    let all = entries(&packets);
+    let last = all.last().unwrap();
+    let from = usize::try_from(last.packet()).unwrap();
+    let mut out = packets[..600].as_flattened().to_vec();
+    Departure::new(last).pass(&packets[600..], &mut out);
+    arrived(Arrival::again(last), &packets[from..], 7, &mut out);
+    assert_eq!(faults(&out), (0, vec![]));
+    let mut out = Vec::new();
+    arrived(Arrival::new(last), &packets[from..], 7, &mut out);
+    assert_eq!(faults(&out), (0, vec![]));
 }
 
 #[test]

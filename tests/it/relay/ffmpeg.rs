@@ -1,0 +1,126 @@
+//! Channels whose profile asks for FFmpeg: one process for all clients, started again when it dies, and a
+//! clear answer where there is none.
+
+use super::*;
+use crate::programs::Folder;
+use crate::programs::run_clean;
+use crate::support::player::Player;
+use crate::support::programs::programs;
+
+/// A generated channel with this profile, and more of the configuration.
+async fn made(head: &str, profile: &str) -> Gateway {
+    Gateway::start(&format!(
+        "{head}\nchannels:\n  made: {{profile: {profile}, sources: [{{pattern: bars}}]}}\n  \
+         other: {{profile: {profile}, sources: [{{pattern: bars}}]}}\n"
+    ))
+    .await
+}
+
+fn pid(status: &Value) -> i32 {
+    i32::try_from(status["process"]["pid"].as_i64().unwrap_or_else(|| panic!("{status}"))).unwrap()
+}
+
+#[tokio::test]
+async fn one_process_encodes_for_all_clients() {
+    let Some([_, ffprobe]) = programs(["ffmpeg", "ffprobe"]) else { return };
+    let gateway = made("", "h264").await;
+    let mut viewers = [tune(&gateway, "made").await, tune(&gateway, "made").await];
+    let folder = Folder::new();
+    for viewer in &mut viewers {
+        let recorded = folder.join("recorded.ts");
+        std::fs::write(&recorded, viewer.player().read_exact_body(188 * 2000).await).unwrap();
+        let mut probe = tokio::process::Command::new(&ffprobe);
+        probe.args(["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0"]);
+        let said = run_clean(probe.arg(&recorded)).await;
+        let codecs: Vec<&str> = said.lines().map(|line| line.trim_matches(',')).collect();
+        assert!(codecs.contains(&"h264") && codecs.contains(&"aac"), "{codecs:?}");
+    }
+    let status = status(&gateway, "made").await;
+    assert_eq!(status["process"]["starts"], 1, "{status}");
+    assert_eq!(gateway.metric("weir_ffmpeg_processes").await, 1.0);
+    assert_eq!(gateway.metric("weir_ffmpeg_starts_total{channel=\"made\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_is_started_again_and_clients_go_on() {
+    let Some([_]) = programs(["ffmpeg"]) else { return };
+    let gateway = made("", "transport-stream").await;
+    let mut viewer = tune(&gateway, "made").await;
+    viewer.play(300).await;
+    let first = pid(&status(&gateway, "made").await);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(first).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    let second = eventually_async("another process writes", async || {
+        viewer.play(20).await;
+        let status = status(&gateway, "made").await;
+        (status["process"]["starts"] == 2 && status["process"]["state"] == "running")
+            .then(|| pid(&status))
+    });
+    assert_ne!(second.await, first);
+    viewer.play(500).await;
+    viewer.report().assert_only("a new process", &[Fault::PcrJump, Fault::PesLength]);
+    let exits = "weir_ffmpeg_exits_total{channel=\"made\",cause=\"signal\"}";
+    assert_eq!(gateway.metric(exits).await, 1.0);
+}
+
+#[tokio::test]
+async fn the_last_client_takes_the_process_along() {
+    let Some([_]) = programs(["ffmpeg"]) else { return };
+    let gateway = made("relay: {idle_timeout: 0s}", "transport-stream").await;
+    let mut viewer = tune(&gateway, "made").await;
+    viewer.play(100).await;
+    let process = format!("/proc/{}", pid(&status(&gateway, "made").await));
+    assert!(std::path::Path::new(&process).exists());
+    viewer.leave();
+    eventually_async("the process is gone", async || {
+        let none = gateway.metric("weir_ffmpeg_processes").await < 0.5;
+        (none && !std::path::Path::new(&process).exists()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_process_too_many_is_refused_for_now() {
+    let Some([_]) = programs(["ffmpeg"]) else { return };
+    let gateway = made("relay: {max_processes: 1}", "transport-stream").await;
+    let mut viewer = tune(&gateway, "made").await;
+    viewer.play(100).await;
+    let answer = Player::fetch(gateway.stream, &request("other", "one")).await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.head.header("retry-after").is_some());
+    assert!(answer.text().contains("relay.max_processes"), "{}", answer.text());
+    viewer.play(100).await;
+}
+
+#[tokio::test]
+async fn an_ffmpeg_that_is_not_there_is_said_to_be_missing() {
+    let gateway = made("ffmpeg: {program: /nowhere/ffmpeg}", "transport-stream").await;
+    let answer = Player::fetch(gateway.stream, &request("made", "one")).await;
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().contains("/nowhere/ffmpeg is no program"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_ffmpeg_that_crashes_at_once_is_an_answer_and_hurts_nobody_else() {
+    let folder = Folder::new();
+    let fake = folder.join("fake-ffmpeg");
+    std::fs::write(&fake, "#!/bin/sh\necho 'no such codec' >&2\nexit 1\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&fake, mode).unwrap();
+    let gateway = Gateway::start(&format!(
+        "ffmpeg: {{program: \"{}\"}}\nchannels:\n  \
+         made: {{profile: transport-stream, sources: [{{pattern: bars}}]}}\n  \
+         plain: {{sources: [{{pattern: bars}}]}}\n",
+        fake.display()
+    ))
+    .await;
+    let mut plain = tune(&gateway, "plain").await;
+    let answer = Player::fetch(gateway.stream, &request("made", "one")).await;
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().contains("no such codec"), "{}", answer.text());
+    plain.play(300).await;
+    eventually_is(&gateway, "made", "stopped").await;
+}
