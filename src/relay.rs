@@ -5,7 +5,7 @@
 //! waits for a reader: one that is too slow skips to a random access point or is dropped.
 //!
 //! Memory of a relay: `relay.buffer_bytes`, a chunk that grows (64 KiB), the tables and places to begin
-//! (below 100 KiB for a usual stream); of each client its place (200 bytes) and, while its socket takes
+//! (below 100 KiB for a usual stream, 1.5 MiB at most); of each client its place (200 bytes) and, while its socket takes
 //! nothing, the chunk that it was given last.
 
 mod buffer;

@@ -6,9 +6,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use crate::channel::Budget;
 use crate::channel::Channel;
+use crate::channel::Kind;
 use crate::channel::Slot;
 use crate::channel::Source;
 use crate::channel::health::Standing;
@@ -17,6 +20,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Form;
+use crate::delivery::detect;
 use crate::media::sniff::Container;
 use crate::upstream;
 use crate::upstream::Answer;
@@ -112,8 +116,25 @@ impl Delivery {
         question: &Question,
     ) -> Option<(usize, Slot)> {
         let viewer = question.viewer.as_ref()?;
-        let budgets: Vec<_> = full.iter().map(|source| source.budget()).collect::<Option<_>>()?;
-        let (index, promise) = self.sessions.take_over(viewer, &budgets)?;
+        let promised = self.sessions.take_over(viewer, &budgets_of(full)?);
+        self.handed_over(channel, promised?).await
+    }
+
+    /// As [`Delivery::taken_over`], of a relay that nobody watches.
+    pub(super) async fn left_over(
+        &self,
+        channel: &Channel,
+        full: &[&Source],
+    ) -> Option<(usize, Slot)> {
+        let promised = self.sessions.take_idle(&budgets_of(full)?);
+        self.handed_over(channel, promised?).await
+    }
+
+    async fn handed_over(
+        &self,
+        channel: &Channel,
+        (index, promise): (usize, oneshot::Receiver<Slot>),
+    ) -> Option<(usize, Slot)> {
         let slot = timeout(TAKEOVER_TIMEOUT, promise).await.ok()?.ok()?;
         self.metrics.takeover(&channel.id);
         Some((index, slot))
@@ -184,7 +205,12 @@ impl Delivery {
             {
                 self.continuous((channel, source), opened, question, max_bandwidth).await
             }
-            _ => Ok(opened.into()),
+            _ => {
+                if question.is_shared {
+                    must_be_shareable(channel, &opened)?;
+                }
+                Ok(opened.into())
+            }
         }
     }
 
@@ -283,6 +309,26 @@ impl Delivery {
             "source not playable: {failure}"
         );
     }
+}
+
+/// `None` where one of them has none.
+fn budgets_of<'a>(sources: &[&'a Source]) -> Option<Vec<&'a Arc<Budget>>> {
+    sources.iter().map(|source| source.budget()).collect()
+}
+
+/// Whether clients can have it together. What nobody knew of the channel before is known now.
+fn must_be_shareable(channel: &Channel, opened: &Opened) -> Result<(), Failure> {
+    if channel.kind().is_none() {
+        detect::learn(channel, opened);
+    }
+    if channel.kind() == Some(Kind::Vod) {
+        return Err(Failure::NoStart("a file, which each client is given for itself"));
+    }
+    if opened.container != Container::MpegTs {
+        let what = "a stream that is no MPEG transport stream, which a shared channel must be";
+        return Err(Failure::NoStart(what));
+    }
+    Ok(())
 }
 
 /// Sources in the order to try them.

@@ -47,9 +47,7 @@ impl Delivery {
             }
             _ => return self.live(channel, wish).await,
         };
-        let kind = kind_of(&opened);
-        channel.learn(kind);
-        tracing::info!(channel = %channel.id, source = opened.source, ?kind, "kind learned from the source's answer");
+        let kind = learn(channel, &opened);
         let plain = wish.method == Method::GET && !wish.headers.contains_key(RANGE);
         match kind {
             Kind::Live if wish.method == Method::GET => {
@@ -69,6 +67,14 @@ impl Delivery {
             }
         }
     }
+}
+
+/// Remembers what a source's answer shows of its channel.
+pub(super) fn learn(channel: &Channel, opened: &Opened) -> Kind {
+    let kind = kind_of(opened);
+    channel.learn(kind);
+    tracing::info!(channel = %channel.id, source = opened.source, ?kind, "kind learned from the source's answer");
+    kind
 }
 
 fn kind_of(opened: &Opened) -> Kind {

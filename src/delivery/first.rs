@@ -35,14 +35,6 @@ impl First {
         }
     }
 
-    /// The source that plays, or the first where none does.
-    pub(crate) fn source(&self) -> usize {
-        match self {
-            Self::Source(playing) => playing.source,
-            Self::Slate(_) | Self::Override => 0,
-        }
-    }
-
     /// The fields of the answer that it is, if it is one.
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
         match self {

@@ -327,7 +327,15 @@ impl Sessions {
         viewer: &Viewer,
         budgets: &[&Arc<Budget>],
     ) -> Option<(usize, oneshot::Receiver<Slot>)> {
-        self.take_from(None, budgets).or_else(|| self.take_from(Some(viewer), budgets))
+        self.take_idle(budgets).or_else(|| self.take_from(Some(viewer), budgets))
+    }
+
+    /// As [`Sessions::take_over`], only of relays that nobody watches.
+    pub(crate) fn take_idle(
+        &self,
+        budgets: &[&Arc<Budget>],
+    ) -> Option<(usize, oneshot::Receiver<Slot>)> {
+        self.take_from(None, budgets)
     }
 
     fn take_from(

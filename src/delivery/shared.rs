@@ -28,6 +28,7 @@ use crate::delivery::Error;
 use crate::delivery::Failure;
 use crate::delivery::Form;
 use crate::delivery::Held;
+use crate::delivery::Piece;
 use crate::delivery::SessionBody;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Question;
@@ -42,7 +43,6 @@ use crate::delivery::viewer::Viewer;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
 use crate::lifecycle::Tasks;
-use crate::media::sniff::Container;
 use crate::relay::Buffer;
 use crate::relay::Closed;
 use crate::relay::Writer;
@@ -54,6 +54,7 @@ use relay::Buffered;
 use relay::Key;
 use relay::Relay;
 use relay::State;
+use relay::instead_of;
 use watchers::Watching;
 
 mod client;
@@ -106,7 +107,8 @@ impl Delivery {
         mut wish: Wish,
     ) -> Result<Response<Body>, Error> {
         // A live stream has one variant, and what a playlist has becomes a stream.
-        wish.form = match wish.form {
+        let form = wish.form;
+        wish.form = match form {
             Form::Ts { max_bandwidth } if channel.kind() != Some(Kind::Live) => {
                 Form::Ts { max_bandwidth }
             }
@@ -115,7 +117,14 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return Ok(live::head(live::MPEG_TS, Either::Left(Held::empty())));
         }
-        let (relay, info, watching) = self.watch(channel, &wish).await?;
+        let (relay, info, watching) = match self.watch(channel, &wish).await {
+            Err(_) if channel.kind() == Some(Kind::Vod) => {
+                // As its source has shown just now.
+                wish.form = form;
+                return self.vod(channel, wish, Piece::Whole).await;
+            }
+            watched => watched?,
+        };
         let reader = relay.buffer.reader();
         wish.control.no_hurry();
         wish.control.limit_patience(wish.config.relay.client_timeout);
@@ -149,7 +158,8 @@ impl Delivery {
     ) -> Result<(Arc<Relay>, Arc<Info>, Watching), Error> {
         let Form::Ts { max_bandwidth } = wish.form else { return Err(Error::NotAcceptable("ts")) };
         for _ in 0..TRIES_MAX {
-            let (viewer, question) = (wish.viewer.clone(), || Question::of(wish));
+            let viewer = wish.viewer.clone();
+            let question = || Question { is_shared: true, ..Question::of(wish) };
             let (relay, watching) = self.enter(channel, max_bandwidth, viewer, question);
             match relay.settled().await {
                 State::Running(info) => return Ok((relay, info, watching)),
@@ -171,7 +181,8 @@ impl Delivery {
     ) -> (Arc<Relay>, Watching) {
         let key = Key { channel: Arc::clone(&channel.identity), max_bandwidth };
         let mut relays = self.shared.relays();
-        if let Some(relay) = relays.get(&key).filter(|relay| relay.is_open()) {
+        let known = relays.get(&key).filter(|relay| relay.is_open());
+        if let Some(relay) = known.or_else(|| instead_of(&relays, &key)) {
             let watching = relay.watchers.enter(viewer);
             return (Arc::clone(relay), watching);
         }
@@ -228,11 +239,6 @@ impl Delivery {
             _ = relay.monitor.set(Arc::clone(converter.monitor()));
         }
         let first = self.first(channel, &question).await?;
-        if first.container() != Container::MpegTs {
-            let what = "a stream that is no MPEG transport stream, which a shared channel must be";
-            let failure = Arc::new(Failure::NoStart(what));
-            return Err(Error::Exhausted(vec![Attempt { source: first.source(), failure }]));
-        }
         // Nobody waits behind it, so it is always ready.
         let control = Arc::new(Control::new(question.config.limits.client_timeout));
         let patience = question.config.failover.response_timeout;

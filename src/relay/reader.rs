@@ -159,9 +159,7 @@ impl Reader {
     ) -> Option<Look> {
         let rules = &self.buffer.rules;
         let is_lost = at < state.ring.start();
-        let behind = usize::try_from(state.ring.end().saturating_sub(at)).unwrap_or(usize::MAX);
-        let is_far = behind.saturating_mul(LEN) > rules.buffer_bytes / 4 * 3
-            || came.is_some_and(|came| now.saturating_duration_since(came) > rules.lag);
+        let is_far = state.ring.is_far(at, came, now);
         // Once it has begun to leave it is to go.
         let is_leaving = matches!(self.stage, Stage::Leaving { .. });
         if !is_lost && (!is_far || is_leaving) {

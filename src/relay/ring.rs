@@ -18,6 +18,9 @@ mod tests;
 /// Places to begin that are kept: of video there is one a second, of radio a frame.
 const ENTRIES_MAX: usize = 1024;
 
+/// Memory of all of them. Of a usual stream each takes 200 bytes; of one that uses every PID 32 KiB.
+const ENTRIES_BYTES: usize = 1024 * 1024;
+
 /// Places that are closer to one another than that are one. A client that waits for the next frame of
 /// radio does not notice.
 const APART: Duration = Duration::from_millis(100);
@@ -50,6 +53,8 @@ pub(super) struct Ring {
     bytes_max: usize,
     chunks_max: usize,
     age_max: Duration,
+    /// Who is further behind is too slow.
+    lag: Duration,
     /// Number of the packet that comes next.
     end: u64,
     /// Number of the chunk that comes next.
@@ -65,6 +70,7 @@ impl Ring {
             bytes_max: rules.buffer_bytes,
             chunks_max: rules.buffer_chunks,
             age_max: rules.buffer_time,
+            lag: rules.lag,
             end: 0,
             sequence: 0,
         }
@@ -90,7 +96,8 @@ impl Ring {
         if self.places.back().is_some_and(|last| now.duration_since(last.at) < APART) {
             return;
         }
-        if self.places.len() == ENTRIES_MAX {
+        let most = (ENTRIES_BYTES / entry.bytes()).clamp(1, ENTRIES_MAX);
+        while self.places.len() >= most {
             self.places.pop_front();
         }
         self.places.push_back(Place { entry, at: now });
@@ -140,15 +147,32 @@ impl Ring {
     }
 
     /// The place at which a client begins that is to have so much at once; `None` where there is none
-    /// with as much behind it.
+    /// with as much behind it. Once the buffer has no room for more the older half of it is enough, and
+    /// where a place is so far behind that its client were too slow at once, the newest one.
     pub(super) fn place(&self, prebuffer: Prebuffer, now: Instant) -> Option<&Place> {
-        let has_enough = |place: &&Place| match prebuffer {
-            Prebuffer::Time(time) => now.saturating_duration_since(place.at) >= time,
-            Prebuffer::Bytes(bytes) => {
-                let packets = self.end.saturating_sub(place.entry.packet());
-                usize::try_from(packets).is_ok_and(|packets| packets.saturating_mul(LEN) >= bytes)
-            }
+        let start = self.start();
+        let middle = start.midpoint(self.end);
+        let has_enough = |place: &&Place| {
+            let is_enough = match prebuffer {
+                Prebuffer::Time(time) => now.saturating_duration_since(place.at) >= time,
+                Prebuffer::Bytes(bytes) => self.behind(place.entry.packet()) >= bytes,
+            };
+            is_enough || (start > 0 && place.entry.packet() <= middle)
         };
-        self.places.iter().rev().find(has_enough)
+        let place = self.places.iter().rev().find(has_enough)?;
+        let is_far = self.is_far(place.entry.packet(), Some(place.at), now);
+        if is_far { self.newest() } else { Some(place) }
+    }
+
+    /// Whether a client that gets this packet next, which came at `came`, is too slow.
+    pub(super) fn is_far(&self, packet: u64, came: Option<Instant>, now: Instant) -> bool {
+        self.behind(packet) > self.bytes_max / 4 * 3
+            || came.is_some_and(|came| now.saturating_duration_since(came) > self.lag)
+    }
+
+    /// Bytes from this packet on.
+    fn behind(&self, packet: u64) -> usize {
+        let packets = usize::try_from(self.end.saturating_sub(packet)).unwrap_or(usize::MAX);
+        packets.saturating_mul(LEN)
     }
 }

@@ -5,6 +5,7 @@ mod auto;
 mod clients;
 mod control;
 mod ffmpeg;
+mod kinds;
 mod slow;
 mod sources;
 

@@ -19,6 +19,8 @@ pub(crate) struct Question {
     pub(crate) want: Want,
     /// What becomes of a playlist where a stream is wanted.
     pub(crate) form: Form,
+    /// Whether it is for a relay, which takes nothing but a transport stream.
+    pub(crate) is_shared: bool,
     /// How far the session has come in playlists that it plays as a stream.
     pub(crate) reached: Arc<Reached>,
     pub(crate) method: Method,
@@ -47,6 +49,7 @@ impl Question {
         Self {
             want: Want::Live,
             form,
+            is_shared: false,
             reached: Arc::default(),
             method: Method::GET,
             fields: HeaderMap::new(),

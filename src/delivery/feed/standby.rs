@@ -68,13 +68,18 @@ impl Course {
         })
     }
 
-    /// Waits for the first slot of these sources; answers which source it is for.
+    /// Waits for the first slot of these sources; answers which source it is for. A relay that nobody
+    /// watches gives its own up.
     fn wait(&self, indices: Vec<usize>) -> Wait<(usize, Slot)> {
-        let channel = Arc::clone(&self.channel);
+        let (delivery, channel) = (self.delivery.clone(), Arc::clone(&self.channel));
         Box::pin(async move {
             let sources: Vec<_> =
                 indices.iter().filter_map(|index| channel.sources.get(*index)).collect();
-            let (place, slot) = first_slot(&sources).await;
+            let left = delivery.left_over(&channel, &sources).await;
+            let (place, slot) = match left {
+                Some(left) => left,
+                None => first_slot(&sources).await,
+            };
             (indices.get(place).copied().unwrap_or_default(), slot)
         })
     }

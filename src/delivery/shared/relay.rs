@@ -1,5 +1,6 @@
 //! One relay: what its clients wait for and read from, and how it stands.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,6 +16,9 @@ use crate::lifecycle::Notice;
 use crate::metrics::Value;
 use crate::relay::Buffer;
 use crate::transcode::Monitor;
+
+/// Relays of one channel at most: clients choose the variant of a playlist.
+const VARIANTS_MAX: usize = 8;
 
 /// Which relay: of this channel in this form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +91,22 @@ impl Relay {
         };
         !has_left && !self.stop.is_given() && !self.channel.retired.is_given()
     }
+}
+
+/// What a client is given whose relay would be one too many: the best variant that is not beyond what it
+/// asks for, else the least.
+pub(super) fn instead_of<'a>(
+    relays: &'a HashMap<Key, Arc<Relay>>,
+    key: &Key,
+) -> Option<&'a Arc<Relay>> {
+    let is_own = |relay: &&Arc<Relay>| relay.key.channel == key.channel && relay.is_open();
+    let own = || relays.values().filter(is_own);
+    if own().count() < VARIANTS_MAX {
+        return None;
+    }
+    let bandwidth = |relay: &&Arc<Relay>| relay.key.max_bandwidth;
+    let fits = own().filter(|relay| relay.key.max_bandwidth <= key.max_bandwidth);
+    fits.max_by_key(bandwidth).or_else(|| own().min_by_key(bandwidth))
 }
 
 impl Buffered {

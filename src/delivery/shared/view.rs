@@ -81,7 +81,8 @@ impl Delivery {
         config: &Arc<Config>,
     ) -> Result<Started, Error> {
         let form = Form::Ts { max_bandwidth: u64::MAX };
-        let question = || Question::live(form, config, Viewer::Operator);
+        let question =
+            || Question { is_shared: true, ..Question::live(form, config, Viewer::Operator) };
         let (relay, _watching) = self.enter(channel, u64::MAX, Viewer::Operator, question);
         if matches!(relay.now(), State::Running(_)) {
             return Ok(Started::Before);

@@ -135,6 +135,40 @@ async fn what_is_to_be_had_at_once_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_buffer_can_never_have_is_not_waited_for() {
+    // The buffer has room for some seconds of the stream, and for few bytes of what comes in its time.
+    let small = || Relay { buffer_bytes: 64 << 10, ..Relay::default() };
+    let brief = || Relay { buffer_time: Duration::from_secs(4), ..Relay::default() };
+    let cases = [
+        Relay { prebuffer: Prebuffer::Time(Duration::from_secs(7)), ..small() },
+        Relay { prebuffer: Prebuffer::Bytes(16 << 20), ..brief() },
+    ];
+    for rules in cases {
+        let mut channel = Channel::new(rules);
+        let mut reader = channel.buffer.reader();
+        let mut got = Vec::new();
+        for _ in 0..80 {
+            channel.play(5).await;
+            got.extend(read(&mut reader).await);
+        }
+        assert!(points(&got).len() > 5, "a place comes every second");
+        assert_eq!(reader.cursor().skips(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_just_begun_is_not_too_slow() {
+    // No place is as old as it is to be and not too old as well.
+    let prebuffer = Prebuffer::Time(Duration::from_millis(700));
+    let rules = Relay { prebuffer, lag: Duration::from_millis(1400), ..Relay::default() };
+    let mut channel = Channel::new(rules);
+    channel.play(65).await;
+    let mut reader = channel.buffer.reader();
+    assert_eq!(points(&read(&mut reader).await).len(), 1);
+    assert_eq!(reader.cursor().skips(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_is_too_slow_skips_and_no_packet_is_missed_unsaid() {
     let lag = Duration::from_secs(4);
     let mut channel = Channel::new(Relay { lag, ..Relay::default() });

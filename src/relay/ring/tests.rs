@@ -5,6 +5,8 @@ use crate::media::synth::Layout;
 use crate::media::synth::Scene;
 use crate::media::synth::Synth;
 use crate::media::ts::join::Entries;
+use crate::media::ts::packet::Header;
+use crate::media::ts::packet::Pid;
 
 fn rules() -> Relay {
     Relay {
@@ -59,7 +61,8 @@ fn a_client_that_is_to_have_more_begins_earlier() {
     let mut synth = Synth::new(&Scene::default(), Layout::default(), 0);
     let (mut bytes, now) = (Vec::new(), Instant::now());
     (0..200).for_each(|_| synth.next_picture(&mut bytes));
-    let rules = Relay { buffer_bytes: 10 << 20, ..rules() };
+    let lag = Duration::from_secs(3000);
+    let rules = Relay { buffer_bytes: 10 << 20, lag, ..Relay::default() };
     let (mut ring, mut entries) = (Ring::new(&rules), Entries::new());
     for (index, chunk) in bytes.chunks(LEN * 100).enumerate() {
         let found: Vec<_> =
@@ -99,4 +102,26 @@ proptest! {
             prop_assert_eq!((read, at), (bytes, ring.end()));
         }
     }
+}
+
+#[test]
+fn places_of_a_stream_that_uses_every_pid_are_few() {
+    let mut stream = Vec::new();
+    for pid in 0x20..0x1000 {
+        Header::new(Pid::masked(pid), 0).write(&[0; 184], &mut stream);
+    }
+    let mut synth = Synth::new(&Scene::default(), Layout::default(), 0);
+    (0..25 * 100).for_each(|_| synth.next_picture(&mut stream));
+    let mut entries = Entries::new();
+    let found = stream.as_chunks().0.iter().filter_map(|packet| entries.push(packet));
+    let found: Vec<_> = found.collect();
+    assert_eq!(found.len(), 100);
+    let mut ring = Ring::new(&Relay::default());
+    let now = Instant::now();
+    ring.push(stream.into(), std::iter::empty(), now);
+    for (second, entry) in (0..).zip(found) {
+        ring.enter(entry, now + Duration::from_secs(second));
+    }
+    let held: usize = ring.places.iter().map(|place| place.entry.bytes()).sum();
+    assert!(held <= ENTRIES_BYTES && ring.places.len() > 50, "{held}");
 }

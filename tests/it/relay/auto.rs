@@ -1,6 +1,8 @@
 //! A connection budget and relays: shared where there is no other way, and never more than it allows.
 
 use super::*;
+use crate::support::eventually::Gate;
+use crate::support::origin::Feed;
 
 /// Two channels of one provider, whose profile is `delivery`.
 async fn household(delivery: &str, connections: usize, origin: &Origin) -> Gateway {
@@ -82,4 +84,34 @@ async fn a_viewer_who_zaps_takes_the_connection_along_and_others_keep_theirs() {
     second.play(200).await;
     other.report().assert_clean("who did not zap");
     assert_eq!(origin.open_max(), 1);
+}
+
+#[tokio::test]
+async fn a_relay_that_nobody_watches_gives_its_connection_to_a_stream_whose_source_has_died() {
+    let dies = Gate::new();
+    let gate = dies.clone();
+    let main =
+        Origin::start(move |_| Script::live(Feed::live(&picture(A)).until(&gate)).reset()).await;
+    let provider = good(B).await;
+    let gateway = Gateway::start(&format!(
+        "failover: {{rounds: 1, slot_wait: 10s}}\n\
+         providers: {{acme: {{max_connections: 1}}}}\n\
+         profiles: {{fan: {{delivery: shared}}}}\n\
+         channels:\n  \
+         idle: {{kind: live, profile: fan, sources: [{{url: \"{}\", provider: acme}}]}}\n  \
+         main: {{kind: live, sources: [\"{}\", {{url: \"{}\", provider: acme}}]}}\n",
+        provider.url("/idle"),
+        main.url("/"),
+        provider.url("/main"),
+    ))
+    .await;
+    let (code, _) = gateway.admin_post("/api/v1/relay/idle/start", "").await;
+    assert_eq!(code, 200);
+    let mut viewer = tune(&gateway, "main").await;
+    viewer.play(100).await;
+    dies.open();
+    viewer.play_until_source(B).await;
+    viewer.play(100).await;
+    assert_eq!((provider.total(), provider.open_max()), (2, 1), "never both");
+    eventually_is(&gateway, "idle", "stopped").await;
 }

@@ -25,6 +25,11 @@ impl Sequence {
         self.0.get(place).map(|(_, counter)| *counter)
     }
 
+    /// Memory of what it holds.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.0.as_slice())
+    }
+
     /// All PIDs that have one.
     pub(super) fn pids(&self) -> impl Iterator<Item = Pid> + '_ {
         self.0.iter().map(|(pid, _)| *pid)

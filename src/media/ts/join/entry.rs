@@ -218,6 +218,12 @@ impl Entry {
     pub const fn packet(&self) -> u64 {
         self.packet
     }
+
+    /// Memory that is its own, at least.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.counters.bytes()
+    }
 }
 
 impl Clock {
