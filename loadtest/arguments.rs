@@ -14,52 +14,20 @@ use crate::compare;
 use crate::compare::Wish;
 use crate::failover;
 use crate::failover::Start;
+use crate::fanout;
 use crate::hls;
 use crate::process;
 use crate::proxies::Kind;
 use crate::proxies::naive;
 use crate::proxies::weir;
+use crate::relay_soak;
 use crate::scenario;
 use crate::soak;
 use crate::zap;
 
-const USAGE: &str = "\
-usage: cargo run --release --example loadtest -- [COMMAND] [OPTION VALUE ..]
+use self::usage::usage;
 
-  compare (what no command means)  weir beside its peers, in one table
-    --seconds N      length of one measurement (8)
-    --rounds N       measurements of each kind; the table has their medians (3)
-    --only A,B       these scenarios (all)
-    --proxies A,B    these proxies (all)
-    --weir PATH      this program instead of one built for the purpose
-    --out FOLDER     where results.json and plot.svg go (loadtest/results)
-  soak             weir alone with live clients at 2 Mbit/s
-    --minutes N      how long (10)
-    --clients N      how many (1000)
-    --weir PATH      as above
-  failover         weir's clients lose their source again and again: reset, fin, silence, manual
-    --clients N      how many (200)
-    --rounds N       breaks of each kind for each client, one by one and all at once (3)
-    --only A,B       these kinds (all)
-    --proxies A,B    haproxy and nginx beside weir, or none (haproxy,nginx)
-    --start HOW      where a source begins: group, with its last picture group at once, or
-                     anywhere, in the middle of one, as a receiver does (group)
-    --decode N       recordings of each round that FFmpeg decodes in the end (20)
-    --weir PATH      as above
-    --out FOLDER     where failover.json goes (loadtest/results)
-  hls              players of one live channel, through weir, through nginx as a cache, and direct
-    --clients N      how many (500)
-    --seconds N      length of one measurement (30)
-    --rounds N       measurements of each kind; the table has their medians (3)
-    --segment-bytes N  bytes of a segment of 2 s (500000)
-    --delay N        milliseconds until the source answers (0)
-    --proxies A,B    these of direct, nginx and weir (all)
-    --weir PATH      as above
-    --out FOLDER     where hls.json goes (loadtest/results)
-  zap [COUNT]      how soon the upstream connection closes after the client's, and what
-                   the gateway adds to the first byte; COUNT zaps of each kind (200)
-
-Exits with 1 when a figure cannot be relied on, and says which.";
+mod usage;
 
 /// Why a command was not carried out.
 enum Problem {
@@ -81,6 +49,8 @@ pub(crate) fn run() -> ExitCode {
         Some("soak") => soak_with(arguments),
         Some("failover") => failover_with(arguments),
         Some("hls") => hls_with(arguments),
+        Some("fanout") => fanout_with(arguments),
+        Some("relay-soak") => relay_soak_with(arguments),
         Some("zap") => zap_with(arguments.next()),
         // What this program starts itself as.
         Some("become") => become_with(arguments),
@@ -224,6 +194,64 @@ fn hls_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
     hls::run(&wish).map_err(Problem::Running)
 }
 
+fn fanout_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut wish = fanout::Wish {
+        clients: vec![10, 100, 1000],
+        seconds: 8.0,
+        rounds: 3,
+        through: fanout::Through::ALL.to_vec(),
+        weir: PathBuf::new(),
+        lock: None,
+        json: PathBuf::from("loadtest/results/fanout.json"),
+    };
+    options(arguments, |option, value| {
+        match option {
+            "--clients" => wish.clients = names(value, |count| count.parse().ok())?,
+            "--seconds" => wish.seconds = number(option, value)?,
+            "--rounds" => wish.rounds = number(option, value)?,
+            "--proxies" => wish.through = names(value, through)?,
+            "--lock" => wish.lock = Some(PathBuf::from(value)),
+            "--weir" => wish.weir = path(value)?,
+            "--json" => wish.json = PathBuf::from(value),
+            _ => return Err(Problem::Usage(format!("fanout has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    if wish.weir.as_os_str().is_empty() {
+        wish.weir = weir::build().map_err(Problem::Running)?;
+    }
+    fanout::run(&wish).map_err(Problem::Running)
+}
+
+fn relay_soak_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut wish = relay_soak::Wish {
+        minutes: 10,
+        mbit: 20,
+        clients: 50,
+        stalled: 50,
+        slow: 10,
+        weir: PathBuf::new(),
+        json: PathBuf::from("loadtest/results/relay-soak.json"),
+    };
+    options(arguments, |option, value| {
+        match option {
+            "--minutes" => wish.minutes = number(option, value)?,
+            "--mbit" => wish.mbit = number(option, value)?,
+            "--clients" => wish.clients = number(option, value)?,
+            "--stalled" => wish.stalled = number(option, value)?,
+            "--slow" => wish.slow = number(option, value)?,
+            "--weir" => wish.weir = path(value)?,
+            "--json" => wish.json = PathBuf::from(value),
+            _ => return Err(Problem::Usage(format!("relay-soak has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    if wish.weir.as_os_str().is_empty() {
+        wish.weir = weir::build().map_err(Problem::Running)?;
+    }
+    relay_soak::run(&wish).map_err(Problem::Running)
+}
+
 /// Each option and its value.
 fn options(
     mut arguments: impl Iterator<Item = String>,
@@ -268,6 +296,10 @@ fn way(name: &str) -> Option<hls::Way> {
     hls::Way::ALL.into_iter().find(|way| way.name() == name)
 }
 
+fn through(name: &str) -> Option<fanout::Through> {
+    fanout::Through::ALL.into_iter().find(|through| through.name() == name)
+}
+
 fn break_kind(name: &str) -> Option<failover::Kind> {
     failover::Kind::ALL.into_iter().find(|kind| kind.name() == name)
 }
@@ -287,13 +319,4 @@ fn more_files() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         eprintln!("raising the limit of open files: {error}");
     }
-}
-
-fn usage() {
-    eprintln!("{USAGE}\nscenarios:");
-    for scenario in &scenario::ALL {
-        eprintln!("  {:<14} {}", scenario.name, scenario.about);
-    }
-    let proxies = Kind::ALL.map(Kind::name).join(", ");
-    eprintln!("proxies:\n  {proxies}");
 }

@@ -25,7 +25,7 @@ use self::source::media::Media;
 
 pub(crate) use self::source::Start;
 
-mod clients;
+pub(crate) mod clients;
 mod counted;
 mod decode;
 pub(crate) mod figures;
@@ -34,7 +34,7 @@ mod peers;
 mod report;
 mod round;
 mod rows;
-mod source;
+pub(crate) mod source;
 
 /// Bytes of a segment, as on an Ethernet. Loopback's own are larger than the window of a connection
 /// that has carried little: TCP would hold a join's burst back until its probe timer, for 200 ms.

@@ -15,12 +15,12 @@ use self::report::Report;
 use self::round::Round;
 use self::source::Source;
 
-mod channel;
+pub(crate) mod channel;
 mod gateway;
-mod players;
+pub(crate) mod players;
 mod report;
 mod round;
-mod source;
+pub(crate) mod source;
 
 /// What stands between the players and the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Where and with what the figures came about.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,6 +12,14 @@ use crate::proxies::Kind;
 /// A folder for what a run writes, that no other run has. Whoever makes it removes it.
 pub(crate) fn folder() -> PathBuf {
     std::env::temp_dir().join(format!("weir-loadtest-{}", std::process::id()))
+}
+
+/// Locks a file (flock(2)) until what is answered goes; waits for others that have locked it.
+pub(crate) fn lock(path: &Path) -> Result<File, String> {
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
 }
 
 /// Name and value of each fact.
@@ -43,7 +53,7 @@ fn version(kind: Kind, option: &str) -> String {
 }
 
 /// The first line a program writes, wherever it writes it.
-fn said(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn said(program: &str, arguments: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(arguments).output() else {
         return String::new();
     };

@@ -16,12 +16,14 @@
 
 use std::process::ExitCode;
 
+mod admin;
 mod arguments;
 mod cell;
 mod clock;
 mod compare;
 mod events;
 mod failover;
+mod fanout;
 mod goals;
 mod hls;
 mod machine;
@@ -30,11 +32,13 @@ mod plot;
 mod probe;
 mod process;
 mod proxies;
+mod relay_soak;
 mod report;
 mod scenario;
 mod soak;
 mod summary;
 mod swarm;
+mod wire;
 mod zap;
 
 fn main() -> ExitCode {

@@ -84,7 +84,12 @@ impl Proxy {
 
     /// Proportional set size in KiB, of its children too.
     pub(crate) fn pss(&self) -> f64 {
-        self.family().into_iter().filter_map(pss).sum()
+        self.family().into_iter().filter_map(|pid| memory(pid, "Pss:")).sum()
+    }
+
+    /// Resident set size in KiB, of its children too.
+    pub(crate) fn rss(&self) -> f64 {
+        self.family().into_iter().filter_map(|pid| memory(pid, "Rss:")).sum()
     }
 
     fn family(&self) -> Vec<u32> {
@@ -195,8 +200,8 @@ fn stat(pid: u32) -> Option<(f64, f64)> {
     Some((seconds(11)?, seconds(12)?))
 }
 
-fn pss(pid: u32) -> Option<f64> {
+fn memory(pid: u32, figure: &str) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(figure))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -152,13 +152,15 @@ fn answers(address: SocketAddr, path: &str) -> std::io::Result<()> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
     let mut begin = [0; 15];
     stream.read_exact(&mut begin)?;
-    if begin.starts_with(b"HTTP/1.1 200 OK") {
+    // Icecast answers with HTTP/1.0.
+    if begin.starts_with(b"HTTP/1.") && begin.ends_with(b" 200 OK") {
         return Ok(());
     }
     Err(std::io::Error::other("not 200"))
 }
 
-fn installed(name: &str) -> Result<PathBuf, String> {
+/// Where a program is, or what to install.
+pub(crate) fn installed(name: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])

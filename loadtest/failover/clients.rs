@@ -21,7 +21,7 @@ use self::judge::Faults;
 use self::judge::Joined;
 use self::recording::Part;
 
-mod chunks;
+pub(crate) mod chunks;
 mod client;
 pub(crate) mod judge;
 pub(crate) mod recording;

@@ -1,20 +1,14 @@
 //! weir with a primary and a backup for each client, and what its admin listener is asked.
 
 use std::fmt::Write as _;
-use std::io;
-use std::io::Read;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::admin;
 use crate::clock;
 use crate::process::Proxy;
 use crate::proxies;
-
-/// How long an answer of the admin listener may take: a switch is told when it is done.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Switches by hand that are asked for at the same time: the admin listener takes 32 connections,
 /// of which some may not have ended yet.
@@ -70,7 +64,7 @@ impl Gateway {
 
     /// The text of `/metrics`.
     pub(crate) fn metrics(&self) -> Result<String, String> {
-        self.ask("GET", "/metrics").and_then(answer).map_err(|error| format!("metrics: {error}"))
+        admin::metrics(self.admin)
     }
 
     /// Tells the session of each of these clients to go over, `apart`: when each was told, and what
@@ -82,11 +76,12 @@ impl Gateway {
             for client in clients {
                 told.at.push((*client, clock::now()));
                 let path = format!("/api/v1/channels/c{client}/failover");
-                asked.push(self.ask("POST", &path).map_err(|error| format!("{path}: {error}"))?);
+                let ask = admin::ask(self.admin, "POST", &path);
+                asked.push(ask.map_err(|error| format!("{path}: {error}"))?);
                 std::thread::sleep(apart);
             }
             for stream in asked {
-                let text = answer(stream).unwrap_or_else(|error| error.to_string());
+                let text = admin::answer(stream).unwrap_or_else(|error| error.to_string());
                 if !text.contains("\"outcome\":\"switched\"") {
                     told.refused.push(text.replace("\r\n", " "));
                 }
@@ -94,22 +89,4 @@ impl Gateway {
         }
         Ok(told)
     }
-
-    fn ask(&self, method: &str, path: &str) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(self.admin)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let host = self.admin;
-        let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{length}Connection: close\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes())?;
-        Ok(stream)
-    }
-}
-
-fn answer(mut stream: TcpStream) -> io::Result<String> {
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }

@@ -105,6 +105,8 @@ impl Plan {
 pub(crate) struct Source {
     pub(crate) address: SocketAddr,
     pub(crate) thread: OwnThread,
+    /// When picture 0 of the first client's channel began, in nanoseconds of the monotonic clock.
+    pub(crate) began: u64,
     book: Arc<Mutex<Book>>,
     orders: mpsc::Sender<Order>,
 }
@@ -123,10 +125,11 @@ impl Source {
         let (orders, ordered) = mpsc::channel();
         let events = Events::new()?;
         events.add(&listener, LISTENER, EventFlags::IN)?;
+        let began = clock::now();
         let mut work = Loop {
             listener,
             events,
-            plan: Plan { media, start, began: clock::now() },
+            plan: Plan { media, start, began },
             connections: Vec::new(),
             free: Vec::new(),
             due: BinaryHeap::new(),
@@ -140,7 +143,7 @@ impl Source {
             told.send(OwnThread::this()).unwrap();
             work.run().unwrap();
         })?;
-        Ok(Self { address, thread: thread.recv().unwrap(), book, orders })
+        Ok(Self { address, thread: thread.recv().unwrap(), began, book, orders })
     }
 
     /// Breaks off the streams of these clients, within a millisecond.

@@ -1,9 +1,13 @@
 //! The live channel: which segments there are at a moment, what is in them, and the playlist.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::failover::source::media::GROUP;
+use crate::failover::source::media::Media;
 
 /// Duration of each segment, which is the target duration too (RFC 8216 section 4.3.3.1).
 pub(crate) const TARGET: Duration = Duration::from_secs(2);
@@ -12,7 +16,10 @@ pub(crate) const TARGET: Duration = Duration::from_secs(2);
 pub(crate) const WINDOW: u64 = 5;
 
 /// The newest segment in the beginning: the first playlist is as long as any other.
-const FIRST: u64 = 1000;
+pub(crate) const FIRST: u64 = 1000;
+
+/// Pictures of a segment.
+const PICTURES: u64 = TARGET.as_secs() * GROUP;
 
 /// Length of a transport packet (ISO 13818-1 2.4.3.2).
 const PACKET: usize = 188;
@@ -22,16 +29,21 @@ const PACKET: usize = 188;
 const PLACES: usize = 1009;
 
 /// One channel, which begins when it is made.
-#[derive(Debug)]
 pub(crate) struct Channel {
     began: Instant,
-    /// Bytes of a segment.
-    length: usize,
-    /// Transport packets of noise: what one segment has in a place, no other has there.
-    noise: Vec<u8>,
+    content: Content,
+}
+
+/// What is in the segments.
+enum Content {
+    /// So many bytes of transport packets of noise: what one segment has in a place, no other has there.
+    Noise { length: usize, noise: Vec<u8> },
+    /// A stream, of which segment n begins with picture n times `PICTURES`.
+    Media(Media),
 }
 
 impl Channel {
+    /// Segments of so many bytes that nothing can play.
     pub(crate) fn new(length: usize) -> Self {
         let packets = PLACES + length.div_ceil(PACKET);
         let mut noise = Vec::with_capacity(packets * PACKET);
@@ -41,7 +53,13 @@ impl Channel {
             let words = std::iter::repeat_with(|| random.next().to_le_bytes()).flatten();
             noise.extend(words.take(PACKET - 4));
         }
-        Self { began: Instant::now(), length, noise }
+        Self { began: Instant::now(), content: Content::Noise { length, noise } }
+    }
+
+    /// Segments of a stream that can be played. They are made when they are asked for, which is for
+    /// sources that are asked once.
+    pub(crate) fn of(media: Media) -> Self {
+        Self { began: Instant::now(), content: Content::Media(media) }
     }
 
     /// The newest segment there is.
@@ -71,20 +89,27 @@ impl Channel {
 
     /// The segment's bytes, if it is still there: as long as the playlist is after it was last named
     /// (RFC 8216 section 6.2.2).
-    pub(crate) fn segment(&self, number: u64, at: Instant) -> Option<&[u8]> {
+    pub(crate) fn segment(&self, number: u64, at: Instant) -> Option<Cow<'_, [u8]>> {
         let newest = self.newest(at);
         (newest - 2 * WINDOW..=newest).contains(&number).then(|| self.bytes(number))
     }
 
     /// What is in a segment.
-    pub(crate) fn bytes(&self, number: u64) -> &[u8] {
-        let begin = number as usize % PLACES * PACKET;
-        self.noise.get(begin..begin + self.length).unwrap_or_default()
-    }
-
-    /// Bytes of each segment.
-    pub(crate) fn length(&self) -> usize {
-        self.length
+    pub(crate) fn bytes(&self, number: u64) -> Cow<'_, [u8]> {
+        match &self.content {
+            Content::Noise { length, noise } => {
+                let begin = number as usize % PLACES * PACKET;
+                noise.get(begin..begin + length).unwrap_or_default().into()
+            }
+            Content::Media(media) => {
+                let first = number * PICTURES;
+                let (mut counters, mut bytes) = (media.counters(first), Vec::new());
+                for picture in first..first + PICTURES {
+                    media.write(picture, &mut counters, &mut bytes);
+                }
+                bytes.into()
+            }
+        }
     }
 }
 

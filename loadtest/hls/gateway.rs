@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::process::Proxy;
 use crate::proxies;
+use crate::proxies::nginx::cache;
 
 use super::Way;
 
@@ -30,7 +31,7 @@ impl Gateway {
         let listen = proxies::free_address().map_err(failed)?;
         let (arguments, path) = match way {
             Way::Weir => (weir(folder, listen, source, clients), "/hls/live/playlist.m3u8"),
-            _ => (nginx(folder, listen, source, clients), "/live/index.m3u8"),
+            _ => (cache(folder, listen, source, clients), "/live/index.m3u8"),
         };
         let arguments = arguments.map_err(failed)?;
         let process = proxies::start(way.name(), program, &arguments, folder, listen, path)?;
@@ -57,30 +58,4 @@ fn weir(
     let file = folder.join("config.yaml");
     std::fs::write(&file, text)?;
     Ok(vec!["--config".into(), file.into()])
-}
-
-/// A cache that asks the source once for whatever several ask for at the same time.
-fn nginx(
-    folder: &Path,
-    listen: SocketAddr,
-    source: SocketAddr,
-    clients: usize,
-) -> io::Result<Vec<OsString>> {
-    let here = folder.display();
-    let http = format!(
-        "sendfile on;
-    tcp_nopush on;
-    proxy_cache_path {here}/cache levels=1:2 keys_zone=hls:10m max_size=1g use_temp_path=off;
-    upstream source {{ server {source}; keepalive 64; keepalive_requests 1000000000; }}
-    server {{
-        listen {listen} backlog=4096;
-        proxy_http_version 1.1;
-        proxy_set_header Connection \"\";
-        proxy_cache hls;
-        proxy_cache_lock on;
-        location / {{ proxy_pass http://source; proxy_cache_valid 200 60s; }}
-        location ~ \\.m3u8$ {{ proxy_pass http://source; proxy_cache_valid 200 1s; }}
-    }}"
-    );
-    proxies::nginx::configured(folder, clients, &http)
 }

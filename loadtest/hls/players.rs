@@ -21,7 +21,7 @@ use super::channel::TARGET;
 use self::player::Player;
 
 mod connection;
-mod player;
+pub(crate) mod player;
 
 /// What the players have seen since they were last asked.
 #[derive(Debug, Default)]

@@ -104,8 +104,8 @@ async fn answer(
     let playlist;
     let number = path.strip_prefix("/live/").and_then(|name| name.strip_suffix(".ts"));
     let segment = number.and_then(|number| channel.segment(number.parse().ok()?, now));
-    let (count, status, kind, body) = match segment {
-        Some(segment) => (&tally.segments, "200 OK", "video/mp2t", segment),
+    let (count, status, kind, body) = match &segment {
+        Some(segment) => (&tally.segments, "200 OK", "video/mp2t", segment.as_ref()),
         None if path == "/live/index.m3u8" => {
             playlist = channel.playlist(now);
             (&tally.playlists, "200 OK", "application/vnd.apple.mpegurl", playlist.as_bytes())

@@ -33,6 +33,32 @@ pub(super) fn arguments(
     )
 }
 
+/// A cache of HLS that asks the source once for whatever several ask for at the same time.
+pub(crate) fn cache(
+    folder: &Path,
+    listen: SocketAddr,
+    source: SocketAddr,
+    clients: usize,
+) -> io::Result<Vec<OsString>> {
+    let here = folder.display();
+    let http = format!(
+        "sendfile on;
+    tcp_nopush on;
+    proxy_cache_path {here}/cache levels=1:2 keys_zone=hls:10m max_size=1g use_temp_path=off;
+    upstream source {{ server {source}; keepalive 64; keepalive_requests 1000000000; }}
+    server {{
+        listen {listen} backlog=4096;
+        proxy_http_version 1.1;
+        proxy_set_header Connection \"\";
+        proxy_cache hls;
+        proxy_cache_lock on;
+        location / {{ proxy_pass http://source; proxy_cache_valid 200 60s; }}
+        location ~ \\.m3u8$ {{ proxy_pass http://source; proxy_cache_valid 200 1s; }}
+    }}"
+    );
+    configured(folder, clients, &http)
+}
+
 /// Writes a configuration with these lines for `http`, for so many clients, and answers the arguments
 /// that nginx is started with.
 pub(crate) fn configured(folder: &Path, clients: usize, http: &str) -> io::Result<Vec<OsString>> {

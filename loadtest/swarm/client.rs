@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use rustix::net::SendFlags;
 use rustix::net::recv;
-use rustix::net::send;
-use rustix::net::sockopt::socket_error;
-use socket2::Domain;
 use socket2::Socket;
-use socket2::Type;
+
+use crate::wire;
 
 use super::Manner;
 use super::Plan;
@@ -57,16 +54,10 @@ pub(crate) enum Turn {
 impl Client {
     /// Begins to connect; writable once it is.
     pub(crate) fn connect(to: SocketAddr, now: u64) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
         // Dropped connections are reset, as those of a player that leaves unread bytes behind; and
         // no port is kept for a minute.
-        socket.set_linger(Some(Duration::ZERO))?;
-        match socket.connect(&to.into()) {
-            Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
-            _ => Ok(Self { socket, seen: now, state: State::New, offset: 0 }),
-        }
+        let socket = wire::connect(to, |socket| socket.set_linger(Some(Duration::ZERO)))?;
+        Ok(Self { socket, seen: now, state: State::New, offset: 0 })
     }
 
     pub(crate) fn is_new(&self) -> bool {
@@ -79,9 +70,6 @@ impl Client {
 
     /// Sends the request.
     pub(crate) fn ask(&mut self, plan: &Plan) -> Turn {
-        if let Ok(Err(error)) | Err(error) = socket_error(&self.socket) {
-            return Turn::Error(format!("connecting: {error}"));
-        }
         let range = match plan.manner {
             Manner::Ranges { piece, .. } => {
                 format!("Range: bytes={}-{}\r\n", self.offset, self.offset + piece - 1)
@@ -90,10 +78,9 @@ impl Client {
         };
         let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n{range}\r\n", plan.path, plan.to);
         self.state = State::Head(Vec::new());
-        match send(&self.socket, request.as_bytes(), SendFlags::NOSIGNAL) {
-            Ok(sent) if sent == request.len() => Turn::Listen,
-            Ok(_) => Turn::Error("a request did not fit into the socket".into()),
-            Err(error) => Turn::Error(format!("asking: {error}")),
+        match wire::ask(&self.socket, &request) {
+            Ok(()) => Turn::Listen,
+            Err(error) => Turn::Error(error),
         }
     }
 
@@ -156,11 +143,8 @@ impl Client {
             Err(Errno::AGAIN) => return Turn::Wait,
             Err(error) => return Turn::Error(format!("reading: {error}")),
         }
-        let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") else {
-            return Turn::Wait;
-        };
-        let body = (head.len() - end - 4) as u64;
-        let text = String::from_utf8_lossy(head).into_owned();
+        let Some((text, body)) = wire::head(head) else { return Turn::Wait };
+        let body = body.len() as u64;
         *bytes += body;
         let wanted = if matches!(plan.manner, Manner::Ranges { .. }) { " 206 " } else { " 200 " };
         let line = text.lines().next().unwrap_or_default();

@@ -6,16 +6,12 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use rustix::net::SendFlags;
 use rustix::net::recv;
-use rustix::net::send;
-use rustix::net::sockopt::socket_error;
-use socket2::Domain;
 use socket2::Socket;
-use socket2::Type;
 
 use crate::failover::SEGMENT;
 use crate::failover::source::media::Marks;
+use crate::wire;
 
 use super::Seen;
 use super::chunks::Coding;
@@ -46,18 +42,8 @@ enum State {
 impl Client {
     /// Begins to connect; writable once it is.
     pub(crate) fn connect(to: SocketAddr, marks: Arc<Marks>) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_mss(SEGMENT)?;
-        match socket.connect(&to.into()) {
-            Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => {
-                return Err(error);
-            }
-            _ => {}
-        }
         Ok(Self {
-            socket,
+            socket: wire::connect(to, |socket| socket.set_tcp_mss(SEGMENT))?,
             state: State::New,
             judge: Judge::new(marks),
             recording: Recording::default(),
@@ -99,16 +85,8 @@ impl Client {
 
     /// Sends the request.
     pub(crate) fn ask(&mut self, path: &str, to: SocketAddr) -> Result<(), String> {
-        if let Ok(Err(error)) | Err(error) = socket_error(&self.socket) {
-            return Err(format!("connecting: {error}"));
-        }
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n");
         self.state = State::Head(Vec::new());
-        match send(&self.socket, request.as_bytes(), SendFlags::NOSIGNAL) {
-            Ok(sent) if sent == request.len() => Ok(()),
-            Ok(_) => Err("a request did not fit into the socket".into()),
-            Err(error) => Err(format!("asking: {error}")),
-        }
+        wire::ask(&self.socket, &format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n"))
     }
 
     /// Takes what is there; `Err` says why there will be no more.

@@ -47,6 +47,18 @@ impl Faults {
     pub(crate) const NAMES: [&'static str; 7] =
         ["sync", "continuity", "pcr", "dts", "pts", "psi", "layout"];
 
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.sync += more.sync;
+        self.continuity += more.continuity;
+        self.pcr += more.pcr;
+        self.dts += more.dts;
+        self.pts += more.pts;
+        self.psi += more.psi;
+        self.layout += more.layout;
+        self.torn_tables += more.torn_tables;
+        self.announced += more.announced;
+    }
+
     pub(crate) fn all(&self) -> [u64; 7] {
         [self.sync, self.continuity, self.pcr, self.dts, self.pts, self.psi, self.layout]
     }
@@ -211,7 +223,8 @@ impl Judge {
 
     /// Tables of the sources fill one packet each.
     fn table(&mut self, packet: Packet<'_>) {
-        let payload = packet.payload().unwrap_or_default();
+        // One without payload says something of the PID.
+        let Some(payload) = packet.payload() else { return };
         let section = payload.split_first().and_then(|(pointer, rest)| {
             let rest = rest.get(usize::from(*pointer)..)?;
             let length = u16::from_be_bytes([*rest.get(1)? & 0x0f, *rest.get(2)?]);

@@ -17,6 +17,8 @@ use weir::media::ts::pes::Pts;
 
 use crate::clock::SECOND;
 
+mod padded;
+
 /// Nanoseconds from one picture to the next.
 pub(crate) const PICTURE: u64 = SECOND / Synth::FRAMES_PER_SECOND;
 
@@ -32,6 +34,10 @@ const TICKS: u64 = Pts::HZ / Synth::FRAMES_PER_SECOND;
 /// The index of a channel's first picture in the generator, a multiple of `LOOP`.
 const FIRST: u64 = 3000 * LOOP;
 
+/// What a source writes at once, if it is not told otherwise: cut anywhere, as a server does that reads
+/// its input by fixed sizes.
+const PIECE: usize = 700;
+
 /// Bytes of a random access point by which it is known again.
 const KNOWN: usize = 96;
 
@@ -43,6 +49,8 @@ pub(crate) struct Media {
     pictures: Vec<Picture>,
     /// Added to every time of the generator, in ticks of 90 kHz.
     offset: u64,
+    /// What is written at once while a picture's time passes.
+    pub(crate) piece: usize,
 }
 
 /// One picture with its sound and tables.
@@ -100,7 +108,8 @@ impl Media {
         let mut synth = Synth::new(&scene, layout, FIRST);
         let pictures = (0..LOOP).map(|_| Picture::of(&mut synth, layout.video_pid)).collect();
         let offset = Pts::new(begin).since(Pts::new(FIRST * TICKS));
-        Self { pictures, offset: Pts::new(offset.rem_euclid(1 << 33) as u64).ticks() }
+        let offset = Pts::new(offset.rem_euclid(1 << 33) as u64).ticks();
+        Self { pictures, offset, piece: PIECE }
     }
 
     /// Appends picture number `index`; answers where in `out` its video begins and ends.
@@ -119,6 +128,26 @@ impl Media {
             stamp(packet, shift, counters);
         }
         (begin + picture.video.0, begin + picture.video.1)
+    }
+
+    /// The counters with which a stream from picture 0 on comes to this one.
+    pub(crate) fn counters(&self, index: u64) -> Counters {
+        let mut counters = Counters::default();
+        // Sixteen rounds bring every counter back to where it was.
+        let pictures = index % (16 * LOOP);
+        for index in 0..pictures {
+            let picture = self.pictures.get((index % LOOP) as usize);
+            let packets = picture.map_or(&[][..], |picture| &picture.packets);
+            for packet in packets.as_chunks::<{ packet::LEN }>().0 {
+                Packet::parse(packet).map(|packet| counters.next(packet.pid()));
+            }
+        }
+        counters
+    }
+
+    /// The clock of picture 0.
+    pub(crate) fn begin(&self) -> Pts {
+        Pts::new(FIRST * TICKS).wrapping_add(self.offset)
     }
 
     /// Bits a second.

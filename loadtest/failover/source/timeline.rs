@@ -5,10 +5,6 @@ use super::media::GROUP;
 use super::media::Media;
 use super::media::PICTURE;
 
-/// What a source writes at once while a picture's time passes: cut anywhere, as a server does that
-/// reads its input by fixed sizes.
-const PIECE: usize = 700;
-
 /// Where a new connection's stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
@@ -23,6 +19,8 @@ pub(crate) enum Start {
 pub(crate) struct Timeline {
     /// When picture 0 began.
     begun: u64,
+    /// Bytes that are written at once.
+    piece: usize,
     /// The picture to be made next.
     next: u64,
     /// The picture of which the beginning was left out.
@@ -49,6 +47,7 @@ impl Timeline {
         let next = if start == Start::Group { current / GROUP * GROUP } else { current };
         let mut timeline = Self {
             begun,
+            piece: media.piece,
             next,
             partial: (start == Start::Anywhere).then_some(next),
             counters: Counters::default(),
@@ -76,7 +75,7 @@ impl Timeline {
     /// When there is more.
     pub(crate) fn next_due(&self, now: u64) -> u64 {
         let (begin, ..) = self.last;
-        let pieces = (self.made.len() - begin).div_ceil(PIECE).max(1) as u64;
+        let pieces = (self.made.len() - begin).div_ceil(self.piece).max(1) as u64;
         let piece = PICTURE / pieces;
         let picture = self.time_of(self.next.saturating_sub(1));
         let past = now.saturating_sub(picture) / piece + 1;
@@ -94,7 +93,7 @@ impl Timeline {
         if self.made.is_empty() {
             self.make(media);
         }
-        let count = random as usize % PIECE;
+        let count = random as usize % self.piece;
         self.made.get(self.at..self.made.len().min(self.at + count)).unwrap_or_default()
     }
 
@@ -132,10 +131,10 @@ impl Timeline {
     fn elapsed_part(&self, now: u64) -> usize {
         let (begin, ..) = self.last;
         let len = self.made.len() - begin;
-        let pieces = len.div_ceil(PIECE).max(1) as u64;
+        let pieces = len.div_ceil(self.piece).max(1) as u64;
         let elapsed = now.saturating_sub(self.time_of(self.next.saturating_sub(1)));
         let done = (elapsed / (PICTURE / pieces) + 1).min(pieces) as usize;
-        begin + len.min(done * PIECE)
+        begin + len.min(done * self.piece)
     }
 
     fn time_of(&self, picture: u64) -> u64 {

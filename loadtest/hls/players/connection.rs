@@ -10,6 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::wire;
+
 use super::Tally;
 
 /// Longest response head taken.
@@ -123,7 +125,7 @@ impl Connection {
         if !line.starts_with("HTTP/1.1 200 ") {
             return Err(io::Error::other(format!("answered {line:?}")));
         }
-        let length = field(&text, "content-length").and_then(|value| value.parse().ok());
+        let length = wire::field(&text, "content-length").and_then(|value| value.parse().ok());
         let length: usize = length.ok_or_else(|| io::Error::other("no Content-Length"))?;
         body.take(0, first, tally);
         let mut taken = first.len();
@@ -136,7 +138,8 @@ impl Connection {
             body.take(taken, self.room.get(..count).unwrap_or_default(), tally);
             taken += count;
         }
-        if field(&text, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+        if wire::field(&text, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        {
             tally.note(|seen| seen.faults.closed += 1);
             self.stream = None;
         }
@@ -154,11 +157,4 @@ async fn begin(stream: &mut TcpStream, request: &str, head: &mut Vec<u8>) -> io:
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),
     }
-}
-
-fn field<'t>(head: &'t str, name: &str) -> Option<&'t str> {
-    head.lines().find_map(|line| {
-        let (own, value) = line.split_once(':')?;
-        own.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
 }

@@ -18,7 +18,7 @@ use super::connection::Body;
 use super::connection::Connection;
 
 /// A player begins so many segments before the end: three target durations (section 6.3.3).
-const BEGIN: u64 = 3;
+pub(crate) const BEGIN: u64 = 3;
 
 /// One player.
 pub(crate) struct Player {
@@ -34,18 +34,18 @@ pub(crate) struct Player {
 
 /// A playlist.
 #[derive(Debug)]
-struct List {
+pub(crate) struct List {
     /// Its media sequence number.
-    first: u64,
+    pub(crate) first: u64,
     uris: Vec<String>,
 }
 
 impl List {
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.first + self.uris.len() as u64
     }
 
-    fn uri(&self, number: u64) -> Option<&String> {
+    pub(crate) fn uri(&self, number: u64) -> Option<&String> {
         self.uris.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 }
@@ -144,10 +144,11 @@ impl Player {
 
     async fn segment(&mut self, uri: &str, number: u64) -> Result<(), String> {
         let url = self.playlist.resolve(uri).map_err(|error| format!("{uri}: {error}"))?;
-        let mut body = Body::Compare { with: self.channel.bytes(number), is_same: true };
+        let bytes = self.channel.bytes(number);
+        let mut body = Body::Compare { with: &bytes, is_same: true };
         let length = self.connection.get(url.path_and_query(), &mut body, &self.tally).await?;
         let is_same = matches!(body, Body::Compare { is_same: true, .. });
-        if !is_same || length != self.channel.length() {
+        if !is_same || length != bytes.len() {
             self.tally.fault(|faults| &mut faults.wrong, "a segment with other bytes");
         }
         Ok(())
@@ -155,7 +156,7 @@ impl Player {
 }
 
 /// Reads a media playlist, as far as a player of this channel needs it.
-fn read(text: &str) -> Option<List> {
+pub(crate) fn read(text: &str) -> Option<List> {
     let mut lines = text.lines();
     if lines.next() != Some("#EXTM3U") {
         return None;
