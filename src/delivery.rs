@@ -322,6 +322,9 @@ impl Delivery {
         if let Some(missing) = beyond_sharing(&channel.profile) {
             return Err(Error::Unsupported(channel.profile.name.clone(), missing));
         }
+        if Self::is_packaged(channel) {
+            return Err(Error::NotAcceptable("hls"));
+        }
         match channel.kind() {
             Some(Kind::Vod) => self.vod(channel, wish, Piece::Whole).await,
             Some(Kind::Hls) if wish.form == Form::Own => self.playlist(channel, wish).await,
@@ -456,9 +459,6 @@ impl Delivery {
 fn beyond_sharing(profile: &config::Profile) -> Option<&'static str> {
     if profile.audio.is_some() {
         return Some("the audio remux");
-    }
-    if profile.ffmpeg.as_ref().is_some_and(|ffmpeg| ffmpeg.output == config::Output::Hls) {
-        return Some("HLS made by FFmpeg");
     }
     None
 }

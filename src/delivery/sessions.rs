@@ -215,6 +215,15 @@ impl Info {
         }
     }
 
+    /// Tells it to leave, unless somebody has come meanwhile who would miss it.
+    fn dismiss(&self, viewer: Option<&Viewer>) -> bool {
+        if let Role::Relay(watchers) = &self.role {
+            return watchers.dismiss(viewer, &self.leave);
+        }
+        self.leave.give();
+        true
+    }
+
     /// It holds this slot now: that of its active, or, without one, of its standby. `None` also where
     /// others share it.
     pub(crate) fn holds(&self, lease: Option<Arc<Lease>>) {
@@ -348,8 +357,7 @@ impl Sessions {
             let held = budgets.iter().enumerate();
             let mut held =
                 held.filter_map(|(index, budget)| Some((index, info.lease_of(budget)?.inherit()?)));
-            if let Some(promised) = held.next() {
-                info.leave.give();
+            if let Some(promised) = held.next().filter(|_| info.dismiss(viewer)) {
                 return Some(promised);
             }
         }

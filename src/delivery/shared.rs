@@ -48,6 +48,7 @@ use crate::relay::Closed;
 use crate::relay::Writer;
 use crate::transcode;
 use converter::Converter;
+use files::Files;
 use pump::News;
 use pump::Pump;
 use relay::Buffered;
@@ -59,6 +60,8 @@ use watchers::Watching;
 
 mod client;
 mod converter;
+mod files;
+mod packaged;
 mod pump;
 mod relay;
 pub mod view;
@@ -183,8 +186,11 @@ impl Delivery {
         let mut relays = self.shared.relays();
         let known = relays.get(&key).filter(|relay| relay.is_open());
         if let Some(relay) = known.or_else(|| instead_of(&relays, &key)) {
-            let watching = relay.watchers.enter(viewer);
-            return (Arc::clone(relay), watching);
+            let watching = relay.watchers.enter(viewer.clone());
+            // It may have been told to leave a moment ago; from now on it is not.
+            if relay.is_open() {
+                return (Arc::clone(relay), watching);
+            }
         }
         let question = question();
         let (buffer, writer) = Buffer::new(question.config.relay.clone());
@@ -199,6 +205,7 @@ impl Delivery {
             idle_timeout: question.config.relay.idle_timeout,
             served: AtomicU64::new(0),
             monitor: OnceLock::new(),
+            files: OnceLock::new(),
             buffered: Buffered::new(self.metrics.relay_buffer(&channel.id)),
         });
         let watching = relay.watchers.enter(viewer);
@@ -233,11 +240,12 @@ impl Delivery {
         writer: Writer,
     ) -> Result<Pump, Error> {
         let channel = &relay.channel;
-        let converter = self.converter(channel)?;
+        let converter = self.converter(relay)?;
         if let Some(converter) = &converter {
             // A relay is opened once.
             _ = relay.monitor.set(Arc::clone(converter.monitor()));
         }
+        let files = relay.files.get().cloned();
         let first = self.first(channel, &question).await?;
         // Nobody waits behind it, so it is always ready.
         let control = Arc::new(Control::new(question.config.limits.client_timeout));
@@ -260,11 +268,12 @@ impl Delivery {
             role: Role::Relay(Arc::clone(&relay.watchers)),
         });
         let feed = feeding.begin(session.info().id);
-        Ok(Pump::new((feed, session), writer, converter, patience))
+        Ok(Pump::new((feed, session), writer, (converter, files), patience))
     }
 
     /// What makes another stream of the channel's, if its profile asks for it.
-    fn converter(&self, channel: &Channel) -> Result<Option<Converter>, Error> {
+    fn converter(&self, relay: &Relay) -> Result<Option<Converter>, Error> {
+        let channel = &relay.channel;
         let Some(ffmpeg) = &channel.profile.ffmpeg else { return Ok(None) };
         let Some(transcoder) = self.transcoder.get() else {
             return Err(Error::Ffmpeg(
@@ -272,7 +281,14 @@ impl Delivery {
             ));
         };
         match transcoder.try_begin(&channel.id, ffmpeg) {
-            Ok(transcode) => Ok(Some(Converter::begin(transcode))),
+            Ok(transcode) => {
+                if let Some(playlist) = transcode.playlist() {
+                    let folder = transcode.folder().to_owned();
+                    let files = Files::new(folder, playlist.to_owned(), ffmpeg);
+                    relay.files.get_or_init(|| Arc::new(files));
+                }
+                Ok(Some(Converter::begin(transcode)))
+            }
             Err(transcode::Error::TooMany(max)) => Err(Error::NoProcess(max)),
             Err(error) => Err(Error::Ffmpeg(error.to_string())),
         }
@@ -288,6 +304,7 @@ impl Delivery {
                 news = poll_fn(|cx| pump.poll(cx, has_begun)) => news,
                 () = info.leave().given() => News::Closed(left(relay)),
                 () = relay.stop.given() => News::Closed(Closed::Stopped),
+                never = relay.tend() => match never {},
                 () = self.unwanted(relay, has_begun) => {
                     pump.ended(End::Idle);
                     News::Closed(Closed::Stopped)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -69,6 +69,8 @@ struct Asked<'a> {
     query: Option<String>,
     /// The token that stood in the path or in the query, as it may stand in a path.
     url_token: Option<String>,
+    /// The one of the query alone, for URLs that are relative to the path.
+    query_token: Option<String>,
     started: Instant,
 }
 
@@ -137,7 +139,18 @@ impl Server {
         };
         let viewer = Viewer::new(token_name.as_deref(), client, request.headers());
         let url_token = in_path.or(token.as_deref()).map(path_segment);
-        let asked = Asked { request, info, catalog, client, viewer, query, url_token, started };
+        let query_token = token.as_deref().filter(|_| in_path.is_none()).map(path_segment);
+        let asked = Asked {
+            request,
+            info,
+            catalog,
+            client,
+            viewer,
+            query,
+            url_token,
+            query_token,
+            started,
+        };
         self.dispatch(&asked, route.target).await
     }
 
@@ -151,6 +164,7 @@ impl Server {
             Target::Playlist => Ok(playlist(asked)),
             Target::Stream(id) => self.stream(asked, id, None).await,
             Target::Hls(id) => self.stream(asked, id, Some("hls")).await,
+            Target::HlsFile(id, file) => self.file(asked, id, file).await,
             Target::Sealed(sealed) => self.sealed(asked, sealed).await,
             Target::Service { receiver, target } => self.service(asked, receiver, target).await,
             Target::Unknown => Err(Problem::unknown_path()),
@@ -171,7 +185,11 @@ impl Server {
             let value = asked.query.as_deref().and_then(|given| query::get(given, name));
             value.map(std::borrow::Cow::into_owned)
         };
+        let is_playlist = form.is_some();
         let format = form.map(str::to_owned).or_else(|| parameter("format"));
+        if Delivery::is_packaged(channel) {
+            return self.packaged(asked, channel, format.as_deref(), is_playlist).await;
+        }
         let form = form_of(channel, format.as_deref(), parameter("max_bandwidth").as_deref());
         let form = form.map_err(|problem| problem.about(id))?;
         if parameter("profile").is_some_and(|name| name != channel.profile.name) {
@@ -182,6 +200,44 @@ impl Server {
         let wish = Wish { form, ..self.wish(asked)? };
         let served = self.0.delivery.serve(channel, wish).await;
         served.map_err(|error| undelivered(channel, asked, &error).about(id))
+    }
+
+    /// A channel that is made HLS here. Whoever asks for a stream of it is led to its playlist, beside
+    /// which the segments are.
+    async fn packaged(
+        &self,
+        asked: &Asked<'_>,
+        channel: &Arc<Channel>,
+        format: Option<&str>,
+        is_playlist: bool,
+    ) -> Result<Response<Body>, Problem> {
+        if !matches!(format, None | Some("auto" | "hls")) {
+            let problem = Problem::undelivered(&delivery::Error::NotAcceptable("hls"));
+            return Err(problem.about(&channel.id));
+        }
+        let token = asked.query_token.as_deref();
+        if !is_playlist {
+            let query = token.map(|token| format!("?token={token}")).unwrap_or_default();
+            // Out of `/stream/ID` and of `/relay/channel/ID/stream`, whatever stands before them.
+            let is_long = asked.request.uri().path().ends_with("/stream");
+            let up = if is_long { "../../../" } else { "../" };
+            return Ok(see(&format!("{up}hls/{}/playlist.m3u8{query}", channel.id)));
+        }
+        let served = self.0.delivery.packaged_playlist(channel, self.wish(asked)?, token).await;
+        served.map_err(|error| undelivered(channel, asked, &error).about(&channel.id))
+    }
+
+    /// A segment that is made here.
+    async fn file(
+        &self,
+        asked: &Asked<'_>,
+        id: &str,
+        name: &str,
+    ) -> Result<Response<Body>, Problem> {
+        let channel = asked.catalog.find(id).filter(|channel| Delivery::is_packaged(channel));
+        let channel = channel.ok_or_else(Problem::unknown_path)?;
+        let served = self.0.delivery.packaged_file(channel, self.wish(asked)?, name).await;
+        served.map_err(|error| Problem::undelivered(&error).about(id))
     }
 
     /// A receiver's service.
@@ -366,6 +422,16 @@ fn text(media_type: &'static str, text: String) -> Response<Body> {
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Somewhere else, relative to what was asked for.
+fn see(place: &str) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Held::empty()));
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    if let Ok(place) = HeaderValue::from_str(place) {
+        response.headers_mut().insert(LOCATION, place);
+    }
     response
 }
 

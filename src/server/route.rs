@@ -13,6 +13,8 @@ pub(super) enum Target<'a> {
     Stream(&'a str),
     /// `/hls/{id}/playlist.m3u8`.
     Hls(&'a str),
+    /// `/hls/{id}/{file}`: a segment that is made here.
+    HlsFile(&'a str, &'a str),
     /// `/s/{sealed}` with or without an extension.
     Sealed(&'a str),
     /// A service reference, raw as it was asked for, of a named receiver or of the first one.
@@ -53,6 +55,7 @@ fn target(path: &str) -> Target<'_> {
         ("s", sealed) if !sealed.is_empty() && !sealed.contains('/') => Target::Sealed(sealed),
         ("hls", rest) => match rest.split_once('/') {
             Some((id, "playlist.m3u8")) if is_id(id) => Target::Hls(id),
+            Some((id, file)) if is_id(id) && is_file(file) => Target::HlsFile(id, file),
             _ => Target::Unknown,
         },
         ("relay", rest) => {
@@ -67,6 +70,12 @@ fn target(path: &str) -> Target<'_> {
         },
         _ => Target::Unknown,
     }
+}
+
+/// Names of files as they are made here; nothing else is looked for.
+fn is_file(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=128).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(plain)
 }
 
 /// Channel ids as the configuration allows them.
@@ -110,7 +119,9 @@ mod tests {
             ("/stream/", None, Target::Unknown),
             ("/stream/a/b", None, Target::Unknown),
             ("/stream/..%2f", None, Target::Unknown),
-            ("/hls/orf1/other", None, Target::Unknown),
+            ("/hls/orf1/segment_001.ts", None, Target::HlsFile("orf1", "segment_001.ts")),
+            ("/hls/orf1/..", None, Target::Unknown),
+            ("/hls/orf1/a/b", None, Target::Unknown),
             ("/s/a/b", None, Target::Unknown),
             ("/r/x/stream", None, Target::Unknown),
             ("/t/abc", None, Target::Unknown),
@@ -118,6 +129,6 @@ mod tests {
         for (path, token, target) in cases {
             assert_eq!(route(path), Route { token, target }, "{path}");
         }
-        assert_eq!(cases.len(), 18);
+        assert_eq!(cases.len(), 20);
     }
 }

@@ -14,6 +14,7 @@ use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Session;
 use crate::delivery::shared::converter::Converter;
 use crate::delivery::shared::converter::Made;
+use crate::delivery::shared::files::Files;
 use crate::delivery::timer::poll_until;
 use crate::relay::Closed;
 use crate::relay::Writer;
@@ -21,6 +22,9 @@ use crate::transcode::End;
 
 /// A stream whose random access point has not come for so long is begun with as it is.
 const SETTLE_AFTER: Duration = Duration::from_millis(2500);
+
+/// How often it is looked for a playlist while clients wait for the first one.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Reads in a row after which other tasks of the lane have their turn.
 const READS_MAX: u32 = 32;
@@ -33,6 +37,8 @@ pub(super) struct Pump {
     writer: Writer,
     /// What makes another stream of it, if anything does.
     converter: Option<Converter>,
+    /// What it writes, where that is files: clients can begin once there is a playlist.
+    files: Option<Arc<Files>>,
     /// The source is over, and what is made of the rest of it is still to come.
     is_over: bool,
     timer: Pin<Box<Sleep>>,
@@ -60,7 +66,7 @@ impl Pump {
     pub(super) fn new(
         (feed, session): (Feed, Session),
         writer: Writer,
-        converter: Option<Converter>,
+        (converter, files): (Option<Converter>, Option<Arc<Files>>),
         patience: Duration,
     ) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
@@ -71,6 +77,7 @@ impl Pump {
             session,
             writer,
             converter,
+            files,
             is_over: false,
             timer,
             since: None,
@@ -95,7 +102,8 @@ impl Pump {
             if self.writer.due().is_some_and(|due| due <= Instant::now()) {
                 self.writer.flush(Instant::now());
             }
-            if !has_begun && self.writer.has_begun() {
+            let have_files = || self.files.as_ref().is_some_and(|files| files.have_begun());
+            if !has_begun && (self.writer.has_begun() || have_files()) {
                 self.writer.flush(Instant::now());
                 return Poll::Ready(News::Begun);
             }
@@ -207,7 +215,9 @@ impl Pump {
             self.writer.settle();
         }
         let settle = settle.filter(|settle| *settle > now);
-        match [due, settle, late].into_iter().flatten().min() {
+        // Nothing tells when a file has come.
+        let look = self.files.as_ref().filter(|_| !has_begun).map(|_| now + LOOK_EVERY);
+        match [due, settle, late, look].into_iter().flatten().min() {
             Some(deadline) => poll_until(&mut self.timer, deadline, cx).map(|()| None),
             None => Poll::Pending,
         }

@@ -1,6 +1,7 @@
 //! One relay: what its clients wait for and read from, and how it stands.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use crate::channel::Channel;
 use crate::delivery::Error;
 use crate::delivery::sessions::Info;
+use crate::delivery::shared::files::Files;
 use crate::delivery::shared::watchers::Watchers;
 use crate::lifecycle::Notice;
 use crate::metrics::Value;
@@ -46,6 +48,8 @@ pub(crate) struct Relay {
     pub(super) buffered: Buffered,
     /// How its FFmpeg fares, where it has one.
     pub(super) monitor: OnceLock<Arc<Monitor>>,
+    /// What it writes, where that is files.
+    pub(super) files: OnceLock<Arc<Files>>,
 }
 
 /// The bytes of its buffer as the metrics have them.
@@ -75,6 +79,14 @@ impl Relay {
         let mut state = self.state.subscribe();
         let settled = state.wait_for(|state| !matches!(state, State::Starting)).await;
         settled.map_or(State::Over, |state| state.clone())
+    }
+
+    /// Lets viewers of its files go who have not come back. Never ends; cancel safe.
+    pub(super) async fn tend(&self) -> Infallible {
+        match self.files.get() {
+            Some(files) => files.tend().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// How it stands now.

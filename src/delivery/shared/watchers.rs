@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::delivery::Viewer;
+use crate::lifecycle::Notice;
 
 /// The viewers of one relay. As many as it has clients, which `limits.clients` bounds.
 #[derive(Debug)]
@@ -56,7 +57,19 @@ impl Watchers {
 
     /// Whether they are all the same `viewer`; without one, whether there is none.
     pub(crate) fn are_all(&self, viewer: Option<&Viewer>) -> bool {
-        self.inner().watching.values().all(|watching| Some(watching) == viewer)
+        self.inner().are_all(viewer)
+    }
+
+    /// Gives `leave` if they are all the same `viewer`, or there is none without one. Who enters before is
+    /// seen here, and who enters later sees the notice.
+    pub(crate) fn dismiss(&self, viewer: Option<&Viewer>, leave: &Notice) -> bool {
+        let inner = self.inner();
+        let are_all = inner.are_all(viewer);
+        if are_all {
+            leave.give();
+        }
+        drop(inner);
+        are_all
     }
 
     /// Since when nobody watches; `None` while somebody does.
@@ -82,6 +95,10 @@ impl Watchers {
 }
 
 impl Inner {
+    fn are_all(&self, viewer: Option<&Viewer>) -> bool {
+        self.watching.values().all(|watching| Some(watching) == viewer)
+    }
+
     /// Who starts a relay by hand is no client of it.
     fn clients(&self) -> usize {
         self.watching.values().filter(|viewer| **viewer != Viewer::Operator).count()
@@ -98,5 +115,31 @@ impl Drop for Watching {
         if is_last {
             self.watchers.deserted.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_that_somebody_has_entered_is_not_told_to_leave() {
+        let (watchers, leave) = (Watchers::new(), Notice::new());
+        let (one, other) = (Viewer::Token("one".into()), Viewer::Token("other".into()));
+        let watching = watchers.enter(one.clone());
+        assert!(!watchers.dismiss(None, &leave) && !watchers.dismiss(Some(&other), &leave));
+        let second = watchers.enter(other.clone());
+        assert!(!watchers.dismiss(Some(&one), &leave));
+        drop(second);
+        assert!(!leave.is_given() && watchers.dismiss(Some(&one), &leave) && leave.is_given());
+        drop(watching);
+        assert!(watchers.dismiss(None, &Notice::new()));
+    }
+
+    #[test]
+    fn who_starts_a_relay_by_hand_is_no_client() {
+        let watchers = Watchers::new();
+        let _operator = watchers.enter(Viewer::Operator);
+        assert!(watchers.counts() == (0, 0, 0) && watchers.none_since().is_none());
     }
 }

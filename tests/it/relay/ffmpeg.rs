@@ -124,3 +124,65 @@ async fn an_ffmpeg_that_crashes_at_once_is_an_answer_and_hurts_nobody_else() {
     plain.play(300).await;
     eventually_is(&gateway, "made", "stopped").await;
 }
+
+/// A gateway whose channel `made` FFmpeg makes HLS of, in segments of a second.
+async fn packaged(head: &str) -> Gateway {
+    Gateway::start(&format!(
+        "{head}\nprofiles:\n  short:\n    delivery: shared\n    ffmpeg:\n      segment_duration: 1s\n      \
+         max_segments: 5\n      args: [-i, \"{{input_url}}\", -c, copy, -f, hls, -hls_time, \
+         \"{{segment_duration}}\", -hls_list_size, \"{{max_segments}}\", -hls_flags, delete_segments, \
+         -hls_segment_filename, \"{{output_path}}/segment_%03d.ts\", \"{{output_path}}/playlist.m3u8\"]\n\
+         channels:\n  made: {{profile: short, sources: [{{pattern: bars}}]}}\n"
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn hls_that_ffmpeg_makes_is_played_by_ffmpeg() {
+    let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
+    let gateway = packaged("relay: {idle_timeout: 0s}").await;
+    let url = format!("http://{}/stream/made", gateway.stream);
+    let mut player = tokio::process::Command::new(&ffmpeg);
+    player.args(["-v", "error", "-nostdin", "-i", &url, "-t", "6", "-f", "null", "-"]);
+    run_clean(&mut player).await;
+    let status = status(&gateway, "made").await;
+    assert_eq!((&status["state"], &status["client_count"]), (&"running".into(), &1.into()));
+    let playlist = Player::get(gateway.stream, "/hls/made/playlist.m3u8").await;
+    assert_eq!(playlist.status(), 200);
+    assert_eq!(playlist.head.header("content-type"), Some("application/vnd.apple.mpegurl"));
+    let last = playlist.text().lines().rfind(|line| line.ends_with(".ts")).unwrap().to_owned();
+    let segment = Player::get(gateway.stream, &format!("/hls/made/{last}")).await;
+    assert_eq!(segment.head.header("content-type"), Some("video/mp2t"));
+    assert_eq!(segment.status(), 200);
+    for nothing in ["segment_999.ts", "..%2fplaylist.m3u8", "playlist.m3u8.tmp", "x.sh"] {
+        let answer = Player::get(gateway.stream, &format!("/hls/made/{nothing}")).await;
+        assert_eq!(answer.status(), 404, "{nothing}");
+    }
+    let stream = Player::get(gateway.stream, "/stream/made?format=ts").await;
+    assert_eq!(stream.status(), 406);
+    // Nobody comes back, and the process ends with the last of them.
+    eventually_async("the process is gone", async || {
+        (gateway.metric("weir_ffmpeg_processes").await < 0.5).then_some(())
+    })
+    .await;
+    eventually_is(&gateway, "made", "stopped").await;
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_stands_in_the_playlist_too() {
+    let Some([_]) = programs(["ffmpeg"]) else { return };
+    let gateway = packaged("access: {tokens: {tv: abcdefgh12345678}}").await;
+    let token = "?token=abcdefgh12345678";
+    let led = Player::get(gateway.stream, &format!("/stream/made{token}")).await;
+    assert_eq!(led.status(), 307);
+    let place = format!("../hls/made/playlist.m3u8{token}");
+    assert_eq!(led.head.header("location"), Some(place.as_str()));
+    let playlist = Player::get(gateway.stream, &format!("/hls/made/playlist.m3u8{token}")).await;
+    let line = playlist.text().lines().find(|line| line.contains(".ts")).unwrap().to_owned();
+    assert!(line.ends_with(token), "{line}");
+    let segment = Player::get(gateway.stream, &format!("/hls/made/{line}")).await;
+    assert_eq!(segment.status(), 200);
+    let bare = line.split('?').next().unwrap();
+    let refused = Player::get(gateway.stream, &format!("/hls/made/{bare}")).await;
+    assert_eq!(refused.status(), 401);
+}

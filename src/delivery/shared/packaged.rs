@@ -1,0 +1,82 @@
+//! Channels that FFmpeg makes HLS of: the playlist begins the relay, and segments are files.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use http_body_util::Either;
+
+use crate::channel::Channel;
+use crate::config;
+use crate::delivery::Body;
+use crate::delivery::Delivery;
+use crate::delivery::Error;
+use crate::delivery::Form;
+use crate::delivery::Held;
+use crate::delivery::Wish;
+use crate::delivery::shared::files;
+use crate::delivery::shared::relay::Key;
+
+impl Delivery {
+    /// Whether FFmpeg makes HLS of this channel.
+    #[must_use]
+    pub fn is_packaged(channel: &Channel) -> bool {
+        let ffmpeg = channel.profile.ffmpeg.as_ref();
+        ffmpeg.is_some_and(|ffmpeg| ffmpeg.output == config::Output::Hls)
+    }
+
+    /// The playlist of such a channel; its relay begins if it does not run. `token`: what its URIs are to
+    /// carry. Cancel safe.
+    ///
+    /// # Errors
+    /// Why there is none; nothing has been sent to the client then.
+    pub async fn packaged_playlist(
+        &self,
+        channel: &Arc<Channel>,
+        mut wish: Wish,
+        token: Option<&str>,
+    ) -> Result<Response<Body>, Error> {
+        wish.form = Form::Ts { max_bandwidth: u64::MAX };
+        let (relay, _, watching) = self.watch(channel, &wish).await?;
+        let Some(files) = relay.files.get() else {
+            return Err(Error::Playlist("its relay makes none"));
+        };
+        let playlist = files.playlist().await;
+        let playlist = playlist.map_err(|_| Error::Playlist("FFmpeg has not written one"))?;
+        files.watched(wish.viewer.clone(), watching);
+        let playlist = match token {
+            Some(token) => files::with_token(&playlist, token),
+            None => playlist,
+        };
+        Ok(answer("application/vnd.apple.mpegurl", playlist, wish))
+    }
+
+    /// A segment of such a channel, while its relay runs. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there is none of this name.
+    pub async fn packaged_file(
+        &self,
+        channel: &Arc<Channel>,
+        wish: Wish,
+        name: &str,
+    ) -> Result<Response<Body>, Error> {
+        let key = Key { channel: Arc::clone(&channel.identity), max_bandwidth: u64::MAX };
+        let relay = self.shared.relays().get(&key).cloned().ok_or(Error::Missing(404))?;
+        let files = relay.files.get().filter(|_| files::is_name(name));
+        let (files, media_type) = files.zip(files::media_type(name)).ok_or(Error::Missing(404))?;
+        files.goes_on(&wish.viewer);
+        let bytes = files.file(name).await.map_err(|_| Error::Missing(404))?;
+        Ok(answer(media_type, bytes, wish))
+    }
+}
+
+fn answer(media_type: &'static str, bytes: Bytes, wish: Wish) -> Response<Body> {
+    wish.control.limit_patience(wish.config.limits.client_timeout);
+    let mut response = Response::new(Either::Left(Held::new(bytes, Some(wish.place))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
