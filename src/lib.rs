@@ -54,6 +54,17 @@
 //! as `exec-child`, which limits itself and becomes FFmpeg (`transcode::exec`). weir feeds its standard input
 //! and reads its standard output, so FFmpeg opens no connection and knows no address.
 //!
+//! # Life of a shared stream
+//! Where a channel's profile shares it, the first client begins a `delivery::shared` relay, whose task reads
+//! a feed as any client's does (`shared::pump`), through FFmpeg where the profile asks for it
+//! (`shared::converter` -> `transcode` -> `media::ts::join::Chain`), into a `relay::Writer`. Each client is
+//! a `relay::Reader` with a place of its own in `relay::ring`: it arrives at an entry
+//! (`media::ts::join::{entry, skip}`), follows by reference, and skips when it is too slow. HLS that FFmpeg
+//! writes is served from its folder (`shared::files`).
+//!
+//! What weir makes itself (`delivery::made`: a pattern, a message, an image, a slate) is a `delivery::line`
+//! to its feed as any connection is.
+//!
 //! # Life of a byte
 //! A body over plain TCP that is not chunked leaves hyper's hands once it is known to be media
 //! (`upstream::body::into_raw`). From then on, above hyper: `flow::passage` (asked by
@@ -109,6 +120,8 @@
 //! - No byte of one source stands within a packet of another, and no file is gone on with another.
 //! - No URL beyond host and port, no credential and no token is ever formatted: their types print
 //!   nothing else.
+//! - No client of a relay can make its source or another client wait.
+//! - No URL, no credential and no choice of a source is ever FFmpeg's, and no FFmpeg outlives weir.
 //! - No queue, buffer, wait or table is without a bound.
 //!
 //! # Reading order

@@ -7,8 +7,10 @@ use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
@@ -34,6 +36,23 @@ pub enum Stream {
     /// A socket that takes as few bytes as it likes, and no placeholder.
     #[cfg(test)]
     Choppy(Box<tests::Choppy>),
+}
+
+impl Stream {
+    /// Lets the kernel reset the connection when it is closed, and drop what was not sent. Closed as usual it
+    /// would keep that for minutes, for a client whose window is closed and who does not hear of the end.
+    fn reset_when_closed(&self) {
+        let socket = match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Tls(stream) => SockRef::from(stream.get_ref().0),
+            // The kernel keeps nothing of a Unix socket whose other side has gone.
+            Self::Unix(_) => return,
+            #[cfg(test)]
+            Self::Choppy(_) => return,
+        };
+        // Without it the connection ends later.
+        socket.set_linger(Some(Duration::ZERO)).ok();
+    }
 }
 
 /// A client connection whose writes give up when the client takes nothing for too long.
@@ -116,6 +135,7 @@ impl ClientIo {
             self.deadline.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
         ready!(deadline.as_mut().poll(cx));
         self.control.set_timed_out();
+        self.stream.reset_when_closed();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
     }
 }

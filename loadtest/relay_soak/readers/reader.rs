@@ -21,7 +21,7 @@ use super::Plan;
 use super::Seen;
 
 /// How long a client stays that reads nothing, in nanoseconds. weir drops it before that, after 10 s as it
-/// comes, but the client does not hear of it: the end stands behind bytes that it does not take.
+/// comes, but a client need not hear of it: the end may stand behind bytes that it does not take.
 const STAY: u64 = 12 * SECOND;
 
 /// See the module.

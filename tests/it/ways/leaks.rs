@@ -285,11 +285,12 @@ async fn clients_that_stall_hold_few_pipes_and_get_every_byte(case: Case) {
     .await;
     let unfinished = |each: &&Connection| each.written < SIZE;
     let standing = origin.connections().iter().filter(unfinished).count();
-    // The kernel may have found room for all of a few.
-    assert!(standing >= CLIENTS - 10, "{standing} sources wait for their clients");
-    let open = Open::of(&running);
-    assert!(open.sockets >= before.sockets + 2 * CLIENTS, "{open:?}");
+    // Of some the kernel finds room for all, the more the busier the machine is: those are no case of this.
     let kept = 2 * (PIPES_PER_THREAD + PIPES_HELD) * threads(at).await;
+    assert!(standing >= CLIENTS / 2, "{standing} sources wait for their clients");
+    assert!(2 * standing > kept, "a pipe for each of {standing} would be no more than may be kept");
+    let open = Open::of(&running);
+    assert!(open.sockets >= before.sockets + 2 * standing, "{open:?}");
     assert!(open.pipes <= before.pipes + kept, "{open:?}, {before:?}");
     let mut viewers = JoinSet::new();
     for mut player in players {
