@@ -9,7 +9,8 @@
 //! share its budget of them, a **slot** each. A **session** is one client being served. The
 //! **active** is the connection that it plays from, a **standby** one that is to take over, and the
 //! **join** is the place in the bytes where it does. A **viewer** is who is taken to be behind a
-//! client. A **playlist** is HLS's. Wire words follow the standards.
+//! client. A **relay** is one upstream that many clients share, a **slate** what they are shown while
+//! no source plays. A **playlist** is HLS's. Wire words follow the standards.
 //!
 //! # Life of a request
 //! Each arrow is one call in one file:
