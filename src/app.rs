@@ -12,6 +12,8 @@ use tracing::Span;
 use crate::api::Api;
 use crate::app::both::Both;
 use crate::app::sealing::Sealing;
+use crate::app::transcoding::transcoder;
+use crate::app::transcoding::uses_ffmpeg;
 use crate::channel::Catalog;
 use crate::channel::Catalogs;
 use crate::config;
@@ -40,8 +42,6 @@ use crate::metrics::Port;
 use crate::server::Rates;
 use crate::server::Server;
 use crate::transcode::Limits;
-use crate::transcode::Place;
-use crate::transcode::Transcoder;
 use crate::upstream::Fetcher;
 use crate::upstream::Pool;
 use crate::upstream::PoolLimits;
@@ -50,6 +50,7 @@ use crate::watchdog;
 
 mod both;
 mod sealing;
+mod transcoding;
 
 /// Time a client has for a whole request head, and an idle connection for its next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -447,34 +448,6 @@ impl App {
 fn pool_limits(config: &Config) -> PoolLimits {
     let hls = &config.hls;
     PoolLimits { idle: hls.idle_connections, open: hls.connections, idle_time: hls.idle_timeout }
-}
-
-/// Whether any channel or receiver has a profile with FFmpeg.
-fn uses_ffmpeg(config: &Config) -> bool {
-    let transcodes = |name: &str| {
-        config.profiles.iter().any(|profile| profile.name == name && profile.ffmpeg.is_some())
-    };
-    config.channels.iter().any(|channel| transcodes(&channel.profile))
-        || config.receivers.iter().any(|receiver| transcodes(&receiver.profile))
-}
-
-/// FFmpeg for whichever channel asks for it: nothing runs before one does.
-fn transcoder(
-    config: &Config,
-    around: &Surroundings,
-    metrics: &Arc<Metrics>,
-) -> Result<Transcoder, Error> {
-    let folder = match around.keeps_state {
-        true => config.state_dir.join("ffmpeg"),
-        // Of this program alone, however many there are and wherever they were started.
-        false => {
-            std::env::temp_dir().join(format!("weir-{}-{:p}", std::process::id(), metrics.as_ref()))
-        }
-    };
-    let place = Place { helper: around.helper.clone(), folder };
-    let started =
-        Transcoder::start(place, Limits::of(config), &around.environment, Arc::clone(metrics));
-    started.map_err(Error::Transcoder)
 }
 
 /// Binds `places`, or takes what the service manager bound under `name` instead.
