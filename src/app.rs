@@ -198,6 +198,7 @@ impl App {
             true => delivery.keeping_clips(config.state_dir.join("slates"), &tasks),
             false => delivery,
         };
+        delivery.render_with(config.ffmpeg.program.clone());
         if uses_ffmpeg(&config) {
             delivery.transcode_with(transcoder(&config, &around, &metrics)?);
         }
@@ -386,6 +387,7 @@ impl App {
         self.catalogs.replace(next);
         self.rates.change(config.limits.requests_per_second);
         self.delivery.limit_processes(Limits::of(&config));
+        self.delivery.render_with(config.ffmpeg.program.clone());
         if uses_ffmpeg(&config) && !self.delivery.transcodes() {
             match transcoder(&config, &self.around, &self.metrics) {
                 Ok(transcoder) => self.delivery.transcode_with(transcoder),

@@ -283,6 +283,11 @@ impl Delivery {
         Self { clips: Clips::new(Some(folder), tasks.clone()), ..self }
     }
 
+    /// From now on clips are rendered with this program.
+    pub fn render_with(&self, program: PathBuf) {
+        self.clips.render_with(program);
+    }
+
     /// From now on there is FFmpeg for the channels whose profiles ask for it; the first one stands.
     pub fn transcode_with(&self, transcoder: Transcoder) {
         self.transcoder.get_or_init(|| transcoder);

@@ -13,6 +13,7 @@ use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::config;
 use crate::delivery::Delivery;
+use crate::delivery::Error;
 use crate::delivery::sessions::Info;
 use crate::delivery::shared::view::Started;
 use crate::delivery::shared::view::View;
@@ -241,7 +242,16 @@ pub(super) async fn start(
         return Err((StatusCode::CONFLICT, detail.to_owned()));
     }
     let started = delivery.start_relay(channel, catalog.config()).await;
-    let started = started.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))?;
+    let started = started.map_err(|error| {
+        // What passes by itself is no fault of a source.
+        let status = match &error {
+            Error::Full(_) | Error::NoProcess(_) | Error::Stopped => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::BAD_GATEWAY,
+        };
+        (status, error.to_string())
+    })?;
     let outcome = match started {
         Started::Now => "started",
         Started::Before => "already_running",

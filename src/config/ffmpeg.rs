@@ -230,7 +230,11 @@ impl Form for Program {
 
     fn read(&self, text: &str) -> Result<PathBuf, String> {
         let text = Text { max: 4096 }.read(text)?;
-        Ok(if text.contains('/') { self.base.join(text) } else { PathBuf::from(text) })
+        if !text.contains('/') {
+            return Ok(PathBuf::from(text));
+        }
+        // It is run in folders of its own, where a path that is relative would mean another file.
+        std::path::absolute(self.base.join(text)).map_err(|error| error.to_string())
     }
 
     fn show(&self, value: &PathBuf) -> String {
@@ -277,6 +281,14 @@ mod tests {
         assert_eq!(mask_arguments(&args), shown);
         let ffmpeg = Ffmpeg { args, ..Ffmpeg::default() };
         assert!(!format!("{ffmpeg:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_program_is_a_name_or_a_path_from_the_root() {
+        let program = Program { base: PathBuf::new() };
+        assert_eq!(program.read("ffmpeg").unwrap(), PathBuf::from("ffmpeg"));
+        assert!(program.read("bin/ffmpeg").unwrap().is_absolute());
+        assert_eq!(program.read("/opt/ffmpeg").unwrap(), PathBuf::from("/opt/ffmpeg"));
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Transcode {
             tracing::warn!(
                 channel = self.channel,
                 cause = cause.word(),
-                message,
+                said = message,
                 "FFmpeg failed: {cause}; starting it again after {} s",
                 pause.as_secs()
             );
@@ -129,7 +129,7 @@ impl Transcode {
         self.monitor.with(|told| told.status.software = Some(what.to_owned()));
         tracing::warn!(
             channel = self.channel,
-            message,
+            said = message,
             "{hardware} does not work here, so FFmpeg runs in software: {what}"
         );
     }

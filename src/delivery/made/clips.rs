@@ -34,6 +34,8 @@ pub(crate) struct Clips(Arc<Parts>);
 struct Parts {
     /// `None`: nothing may be kept, so nothing is rendered.
     folder: Option<Folder>,
+    /// FFmpeg. A reload may change it.
+    program: Mutex<PathBuf>,
     /// Guards the map; held to look one up or to change it.
     known: Mutex<HashMap<Wanted, Known>>,
     /// Changes with each clip that has come or will not.
@@ -59,12 +61,22 @@ impl Clips {
     pub(crate) fn new(folder: Option<PathBuf>, tasks: Tasks) -> Self {
         let parts = Parts {
             folder: folder.map(Folder::new),
+            program: Mutex::new(PathBuf::from("ffmpeg")),
             known: Mutex::default(),
             news: watch::Sender::new(()),
             press: tokio::sync::Mutex::new(()),
             tasks,
         };
         Self(Arc::new(parts))
+    }
+
+    /// From now on clips are rendered with this program, and what could not be had is tried again.
+    pub(crate) fn render_with(&self, program: PathBuf) {
+        let mut current = self.0.program.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current != program {
+            *current = program;
+            self.known().retain(|_, known| !matches!(known, Known::Failed(_)));
+        }
     }
 
     /// The clip, if it is at hand; else it is fetched or rendered, for whoever wants it next.
@@ -148,7 +160,8 @@ impl Clips {
         if let Some(clip) = clip {
             return Ok(clip);
         }
-        let clip = render::render(wanted, folder, &name).await?;
+        let program = self.0.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let clip = render::render(&program, wanted, folder, &name).await?;
         let (own, new) = (folder.clone(), clip.clone());
         let kept = off_the_lane(move || own.keep(&name, &new));
         kept.await.map_err(render::Error::Folder)?;

@@ -74,9 +74,14 @@ struct Line {
     top: usize,
 }
 
-/// Renders a clip. The lines of a text lie in `folder` under `name` until it is done. Cancel safe: FFmpeg
-/// is killed then.
-pub(super) async fn render(wanted: &Wanted, folder: &Folder, name: &str) -> Result<Clip, Error> {
+/// Renders a clip with `program`, FFmpeg. The lines of a text lie in `folder` under `name` until it is
+/// done. Cancel safe: FFmpeg is killed then.
+pub(super) async fn render(
+    program: &Path,
+    wanted: &Wanted,
+    folder: &Folder,
+    name: &str,
+) -> Result<Clip, Error> {
     let lines = match wanted {
         Wanted::Text { title, text, .. } => set(title, text, name),
         Wanted::Image { .. } => Vec::new(),
@@ -95,7 +100,7 @@ pub(super) async fn render(wanted: &Wanted, folder: &Folder, name: &str) -> Resu
         Ok(lines)
     });
     let lines = lines.await.map_err(Error::Folder)?;
-    let rendered = timeout(DEADLINE, run(input, output(wanted.codings()), &path)).await;
+    let rendered = timeout(DEADLINE, run(program, input, output(wanted.codings()), &path)).await;
     let removed = off_the_lane(move || {
         lines.iter().try_for_each(|line| std::fs::remove_file(path.join(&line.file)))
     });
@@ -111,9 +116,15 @@ pub(super) async fn off_the_lane<T: Send + 'static>(
 }
 
 /// Runs FFmpeg and takes what it writes.
-async fn run(input: Vec<OsString>, output: Vec<OsString>, folder: &Path) -> Result<Bytes, Error> {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-nostdin", "-hide_banner"]).args(input).args(output);
+async fn run(
+    program: &Path,
+    input: Vec<OsString>,
+    output: Vec<OsString>,
+    folder: &Path,
+) -> Result<Bytes, Error> {
+    let mut command = Command::new(program);
+    // An image of which no picture comes would be tried again and again.
+    command.args(["-v", "error", "-nostdin", "-hide_banner", "-xerror"]).args(input).args(output);
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).current_dir(folder).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -268,6 +279,21 @@ mod tests {
         assert!(bottom <= 720, "{bottom}");
         assert!(lines.iter().all(|line| line.text.chars().count() <= TEXT_COLUMNS));
         assert_eq!((lines[0].size, lines[0].file.as_str()), (72, "abc-0.txt"));
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_none_is_refused_as_soon_as_that_is_known() {
+        if std::process::Command::new("ffmpeg").arg("-version").output().is_err() {
+            return; // Not installed.
+        }
+        let own = std::env::temp_dir().join(format!("weir-render-{}", std::process::id()));
+        std::fs::create_dir_all(&own).unwrap();
+        let path = own.join("text.png");
+        std::fs::write(&path, "hello").unwrap();
+        let image = Wanted::Image { path, stamp: (0, 0, 0) };
+        let rendered = render(Path::new("ffmpeg"), &image, &Folder::new(own.clone()), "a").await;
+        std::fs::remove_dir_all(own).unwrap();
+        assert!(matches!(rendered, Err(Error::Failed(_))), "{rendered:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
 
 use crate::media::ts::join::Chain;
+use crate::transcode::Cause;
 use crate::transcode::End;
 use crate::transcode::Monitor;
 use crate::transcode::Output;
@@ -18,7 +19,8 @@ use crate::transcode::Transcode;
 /// gave.
 const QUEUE: usize = 16;
 
-/// Processes that may fail before clients who wait for the first picture are told that there is none.
+/// Processes that may fail before clients who wait for the first picture are told that there is none. One
+/// that has taken all its time is enough.
 const FAILURES_MAX: u64 = 2;
 
 /// One channel's FFmpeg. What follows a restart is joined to what came before it, so that clients have one
@@ -109,7 +111,10 @@ impl Converter {
     /// Why a client that waits for the first picture need not wait any longer.
     pub(super) fn is_hopeless(&self) -> Option<String> {
         let status = self.monitor.status();
-        let cause = status.last_exit.filter(|_| status.starts >= FAILURES_MAX)?;
+        // The last process may still do what the ones before it did not.
+        let failures = status.starts - u64::from(status.pid.is_some());
+        let is_enough = |cause: &Cause| failures >= FAILURES_MAX || *cause == Cause::StartTimeout;
+        let cause = status.last_exit.filter(is_enough)?;
         let said = status.messages.last().map(|line| format!(": {line}")).unwrap_or_default();
         Some(format!("FFmpeg failed: {cause}{said}"))
     }

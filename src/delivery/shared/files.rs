@@ -122,11 +122,11 @@ impl Files {
         }
     }
 
-    /// `viewer` goes on watching, if it does.
-    pub(super) fn goes_on(&self, viewer: &Viewer) {
-        if let Some((since, _)) = self.viewers().get_mut(viewer) {
-            *since = Instant::now();
-        }
+    /// Whether `viewer` watches. If it does, it goes on.
+    pub(super) fn goes_on(&self, viewer: &Viewer) -> bool {
+        let mut viewers = self.viewers();
+        let known = viewers.get_mut(viewer);
+        known.map(|(since, _)| *since = Instant::now()).is_some()
     }
 
     /// Lets viewers go who have not come back. Never ends; cancel safe.
@@ -174,16 +174,29 @@ pub(super) fn media_type(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Every URI of a playlist with `token` behind it, for players that were given one in a query.
+/// Every URI of a playlist with `token` behind it, for players that were given one in a query: a line of
+/// its own, and the `URI` attribute of a tag (RFC 8216, 4.3.2.5).
 pub(super) fn with_token(playlist: &Bytes, token: &str) -> Bytes {
+    const URI: &[u8] = b"URI=\"";
     let mut out = Vec::with_capacity(playlist.len() + 1024);
     for line in playlist.split_inclusive(|byte| *byte == b'\n') {
         let text = line.trim_ascii_end();
-        out.extend_from_slice(text);
-        if !text.is_empty() && !text.starts_with(b"#") {
+        let end = if text.starts_with(b"#") {
+            let begin = text.windows(URI.len()).position(|bytes| bytes == URI);
+            begin.and_then(|begin| {
+                let uri = text.get(begin + URI.len()..)?;
+                Some(begin + URI.len() + uri.iter().position(|byte| *byte == b'"')?)
+            })
+        } else {
+            Some(text.len()).filter(|length| *length > 0)
+        };
+        let (uri, rest) = text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, b""));
+        out.extend_from_slice(uri);
+        if end.is_some() {
             out.extend_from_slice(b"?token=");
             out.extend_from_slice(token.as_bytes());
         }
+        out.extend_from_slice(rest);
         out.push(b'\n');
     }
     out.into()
@@ -221,6 +234,11 @@ mod tests {
     fn a_token_goes_behind_every_uri() {
         let playlist = Bytes::from_static(b"#EXTM3U\r\n#EXTINF:6,\nsegment_000.ts\n");
         let expected: &[u8] = b"#EXTM3U\n#EXTINF:6,\nsegment_000.ts?token=abc\n";
+        assert_eq!(with_token(&playlist, "abc"), expected);
+        let playlist =
+            Bytes::from_static(b"#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\",X=1\n\n#EXT-X-MAP:URI=\"\n");
+        let expected: &[u8] =
+            b"#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4?token=abc\",X=1\n\n#EXT-X-MAP:URI=\"\n";
         assert_eq!(with_token(&playlist, "abc"), expected);
     }
 }

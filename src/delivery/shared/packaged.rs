@@ -1,10 +1,11 @@
 //! Channels that FFmpeg makes HLS of: the playlist begins the relay, and segments are files.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 use http_body_util::Either;
 
 use crate::channel::Channel;
@@ -17,6 +18,7 @@ use crate::delivery::Held;
 use crate::delivery::Wish;
 use crate::delivery::shared::files;
 use crate::delivery::shared::relay::Key;
+use crate::delivery::shared::relay::Relay;
 
 impl Delivery {
     /// Whether FFmpeg makes HLS of this channel.
@@ -38,18 +40,33 @@ impl Delivery {
         token: Option<&str>,
     ) -> Result<Response<Body>, Error> {
         wish.form = Form::Ts { max_bandwidth: u64::MAX };
-        let (relay, _, watching) = self.watch(channel, &wish).await?;
+        let (relay, watching) = match self.watched_by(channel, &wish) {
+            Some(relay) => (relay, None),
+            None => {
+                let (relay, _, watching) = self.watch(channel, &wish).await?;
+                (relay, Some(watching))
+            }
+        };
         let Some(files) = relay.files.get() else {
             return Err(Error::Playlist("its relay makes none"));
         };
         let playlist = files.playlist().await;
         let playlist = playlist.map_err(|_| Error::Playlist("FFmpeg has not written one"))?;
-        files.watched(wish.viewer.clone(), watching);
+        if let Some(watching) = watching {
+            files.watched(wish.viewer.clone(), watching);
+        }
         let playlist = match token {
             Some(token) => files::with_token(&playlist, token),
             None => playlist,
         };
-        Ok(answer("application/vnd.apple.mpegurl", playlist, wish))
+        Ok(answer("application/vnd.apple.mpegurl", playlist, &relay, wish))
+    }
+
+    /// The relay that this client watches already: whoever comes back for the playlist is no other one.
+    fn watched_by(&self, channel: &Channel, wish: &Wish) -> Option<Arc<Relay>> {
+        let relay = self.shared.relays().get(&key(channel)).cloned()?;
+        let goes_on = relay.is_open() && relay.files.get()?.goes_on(&wish.viewer);
+        goes_on.then_some(relay)
     }
 
     /// A segment of such a channel, while its relay runs. Cancel safe.
@@ -62,17 +79,24 @@ impl Delivery {
         wish: Wish,
         name: &str,
     ) -> Result<Response<Body>, Error> {
-        let key = Key { channel: Arc::clone(&channel.identity), max_bandwidth: u64::MAX };
-        let relay = self.shared.relays().get(&key).cloned().ok_or(Error::Missing(404))?;
+        let relay = self.shared.relays().get(&key(channel)).cloned().ok_or(Error::Missing(404))?;
         let files = relay.files.get().filter(|_| files::is_name(name));
         let (files, media_type) = files.zip(files::media_type(name)).ok_or(Error::Missing(404))?;
         files.goes_on(&wish.viewer);
         let bytes = files.file(name).await.map_err(|_| Error::Missing(404))?;
-        Ok(answer(media_type, bytes, wish))
+        Ok(answer(media_type, bytes, &relay, wish))
     }
 }
 
-fn answer(media_type: &'static str, bytes: Bytes, wish: Wish) -> Response<Body> {
+/// The one relay that such a channel has.
+fn key(channel: &Channel) -> Key {
+    Key { channel: Arc::clone(&channel.identity), max_bandwidth: u64::MAX }
+}
+
+fn answer(media_type: &'static str, bytes: Bytes, relay: &Relay, wish: Wish) -> Response<Body> {
+    if wish.method == Method::GET {
+        relay.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
     wish.control.limit_patience(wish.config.limits.client_timeout);
     let mut response = Response::new(Either::Left(Held::new(bytes, Some(wish.place))));
     let headers = response.headers_mut();

@@ -78,7 +78,7 @@ impl Course<'_> {
         };
         let account =
             Account { transcode: self.transcode, figures: self.figures, pid: child.pid() };
-        account.begin();
+        let mut running = account.begin();
         let watch = Mutex::new(Watch::new(self.transcode.input_timeout));
         let has_ended = AtomicBool::new(false);
         let turn = self.follow(&mut child, pipes, &watch, &has_ended).await;
@@ -101,7 +101,7 @@ impl Course<'_> {
                 (cause, fate)
             }
         };
-        account.end(cause);
+        running.cause = cause;
         fate
     }
 
@@ -175,8 +175,21 @@ struct Account<'a> {
     pid: u32,
 }
 
+/// Has a process in the books for as long as it is followed: its end is noted when this is dropped.
+struct Running<'a> {
+    account: &'a Account<'a>,
+    /// That it is dropped with whoever follows the process, unless something else is known.
+    cause: Cause,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.account.end(self.cause);
+    }
+}
+
 impl Account<'_> {
-    fn begin(&self) {
+    fn begin(&self) -> Running<'_> {
         let what = if self.transcode.playlist().is_some() { "HLS" } else { "a transport stream" };
         tracing::info!(channel = self.transcode.channel, pid = self.pid, what, "FFmpeg starts");
         self.figures.starts.add(1);
@@ -187,6 +200,7 @@ impl Account<'_> {
             told.status.progress = Progress::default();
             told.messages.begin();
         });
+        Running { account: self, cause: Cause::Stopped }
     }
 
     /// Looks at what it has taken by now.

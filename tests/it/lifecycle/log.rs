@@ -103,6 +103,21 @@ async fn each_line_of_a_json_log_is_an_object() {
 }
 
 #[tokio::test]
+async fn what_ffmpeg_says_does_not_take_the_place_of_a_message() {
+    let yaml = "log: {format: json}\nffmpeg: {program: /bin/false}\n\
+                channels: {one: {profile: transport-stream, sources: [{pattern: bars}]}}\n";
+    let running = Program::serving(yaml).start();
+    let at = running.ready().await;
+    let (answer, line) =
+        tokio::join!(get(at.stream, "/stream/one"), running.line("starting it again"));
+    assert_eq!(answer.status(), 502);
+    let document: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let message = document["message"].as_str().unwrap();
+    assert!(message.starts_with("FFmpeg failed"), "{line}");
+    assert_eq!(running.stopped().await.code, Some(0));
+}
+
+#[tokio::test]
 async fn each_line_for_the_journal_has_its_priority_and_no_time() {
     let ended = logged_in("journald").await;
     let mut priorities = [0; 8];

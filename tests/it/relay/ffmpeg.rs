@@ -80,6 +80,8 @@ async fn the_last_client_takes_the_process_along() {
         (none && !std::path::Path::new(&process).exists()).then_some(())
     })
     .await;
+    let exits = "weir_ffmpeg_exits_total{channel=\"made\",cause=\"stopped\"}";
+    assert_eq!(gateway.metric(exits).await, 1.0);
 }
 
 #[tokio::test]
@@ -93,6 +95,8 @@ async fn one_process_too_many_is_refused_for_now() {
     assert!(answer.head.header("retry-after").is_some());
     assert!(answer.text().contains("relay.max_processes"), "{}", answer.text());
     viewer.play(100).await;
+    let (status, answer) = gateway.admin_post("/api/v1/relay/other/start", "").await;
+    assert_eq!(status, 503, "{answer}");
 }
 
 #[tokio::test]
@@ -123,6 +127,31 @@ async fn an_ffmpeg_that_crashes_at_once_is_an_answer_and_hurts_nobody_else() {
     assert!(answer.text().contains("no such codec"), "{}", answer.text());
     plain.play(300).await;
     eventually_is(&gateway, "made", "stopped").await;
+}
+
+/// A program that runs these lines of a shell, and then becomes FFmpeg.
+fn before_ffmpeg(folder: &Folder, ffmpeg: &std::path::Path, lines: &str) -> std::path::PathBuf {
+    let fake = folder.join("fake-ffmpeg");
+    let text = format!("#!/bin/sh\n{lines}\nexec '{}' \"$@\"\n", ffmpeg.display());
+    std::fs::write(&fake, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&fake, mode).unwrap();
+    fake
+}
+
+#[tokio::test]
+async fn who_waits_while_the_first_process_fails_gets_what_the_second_one_makes() {
+    let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
+    let folder = Folder::new();
+    let once = folder.join("once");
+    let lines = format!("if mkdir '{}'; then echo 'not yet' >&2; exit 1; fi", once.display());
+    let fake = before_ffmpeg(&folder, &ffmpeg, &lines);
+    let head = format!("ffmpeg: {{program: \"{}\"}}", fake.display());
+    let gateway = made(&head, "transport-stream").await;
+    let mut viewer = tune(&gateway, "made").await;
+    viewer.play(300).await;
+    let status = status(&gateway, "made").await;
+    assert_eq!(status["process"]["starts"], 2, "{status}");
 }
 
 /// A gateway whose channel `made` FFmpeg makes HLS of, in segments of a second.
@@ -166,6 +195,22 @@ async fn hls_that_ffmpeg_makes_is_played_by_ffmpeg() {
     })
     .await;
     eventually_is(&gateway, "made", "stopped").await;
+}
+
+#[tokio::test]
+async fn who_comes_back_for_the_playlist_is_one_client_and_is_counted_what_it_gets() {
+    let Some([_]) = programs(["ffmpeg"]) else { return };
+    let gateway = packaged("").await;
+    let mut served = 0;
+    for _ in 0..4 {
+        let playlist = Player::get(gateway.stream, "/hls/made/playlist.m3u8").await;
+        assert_eq!(playlist.status(), 200);
+        served += playlist.text().len();
+    }
+    let status = status(&gateway, "made").await;
+    let clients = ["client_count", "clients_at_most", "clients_total"].map(|key| &status[key]);
+    assert_eq!(clients, [&1, &1, &1], "{status}");
+    assert_eq!(status["bytes_served"], served);
 }
 
 #[tokio::test]

@@ -64,6 +64,29 @@ async fn an_image_is_rendered_once_and_played_for_ever_over_the_end_of_its_clip(
 }
 
 #[tokio::test]
+async fn an_image_is_rendered_with_the_ffmpeg_that_is_configured() {
+    let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
+    let folder = Folder::new();
+    image(&ffmpeg, &folder.join("logo.png")).await;
+    let (own, asked) = (folder.join("own-ffmpeg"), folder.join("asked"));
+    let script =
+        format!("#!/bin/sh\n: > '{}'\nexec '{}' \"$@\"\n", asked.display(), ffmpeg.display());
+    std::fs::write(&own, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&own, mode).unwrap();
+    let channels = format!(
+        "ffmpeg: {{program: {}}}\nchannels: {{logo: {{sources: {{image: {}}}}}}}\n",
+        own.display(),
+        folder.join("logo.png").display()
+    );
+    let gateway = gateway(&folder, &channels).await;
+    let viewer = Recorder::tune(&gateway, "logo").await;
+    eventually_async("the clip is there", async || (clips(&folder) == 1).then_some(())).await;
+    viewer.leave_at_once();
+    assert!(asked.exists(), "another FFmpeg was asked");
+}
+
+#[tokio::test]
 async fn a_text_in_any_script_is_rendered_for_who_comes_next() {
     let Some([_ffmpeg]) = programs(["ffmpeg"]) else { return };
     let folder = Folder::new();
