@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use crate::delivery::Viewer;
 use crate::delivery::desk::Desk;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
-use crate::delivery::shared::Watchers;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
 use crate::media::ts::join::Seam;
@@ -25,227 +24,14 @@ use crate::media::ts::watch::Errors;
 use crate::metrics::Direction;
 use crate::metrics::Metrics;
 use crate::metrics::Presence;
-use crate::relay::Cursor;
 
-/// How a session ended. The words are the values of the metric's `end` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The client closed or reset its connection.
-    ClientClosed,
-    /// The client took no byte for `client_timeout`.
-    ClientTimeout,
-    /// Everything that was asked for was read and handed on; the last bytes of it may still be on
-    /// their way to the client.
-    Complete,
-    /// The source closed a live stream.
-    SourceEnded,
-    /// The source broke, or its body was cut short.
-    SourceFailed(&'static str),
-    /// The source sent nothing although the client was ready.
-    SourceStalled,
-    /// The same viewer asked for something else, and its provider has no other connection.
-    Replaced,
-    /// It is a client of a relay and was behind for too long.
-    TooSlow,
-    /// It is a relay that nobody has watched for `relay.idle_timeout`.
-    Idle,
-    /// Somebody has stopped its relay.
-    Stopped,
-    /// A reload changed or removed the channel.
-    Reloaded,
-    /// The program stopped and its grace was over.
-    Shutdown,
-}
+mod end;
+mod info;
 
-impl End {
-    /// The word for metrics and logs.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::ClientClosed => "client_closed",
-            Self::ClientTimeout => "client_timeout",
-            Self::Complete => "complete",
-            Self::SourceEnded => "source_ended",
-            Self::SourceFailed(_) => "source_failed",
-            Self::SourceStalled => "source_stalled",
-            Self::Replaced => "replaced",
-            Self::TooSlow => "too_slow",
-            Self::Idle => "idle",
-            Self::Stopped => "stopped",
-            Self::Reloaded => "reloaded",
-            Self::Shutdown => "shutdown",
-        }
-    }
-
-    /// Whose side it was.
-    #[must_use]
-    pub fn side(self) -> &'static str {
-        match self {
-            Self::ClientClosed | Self::ClientTimeout | Self::Replaced | Self::TooSlow => "client",
-            Self::Complete | Self::Idle => "nobody",
-            Self::SourceEnded | Self::SourceFailed(_) | Self::SourceStalled => "source",
-            Self::Stopped | Self::Reloaded | Self::Shutdown => "weir",
-        }
-    }
-}
-
-/// What the client of a session is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    /// A source.
-    Source,
-    /// A slate, as no source plays.
-    Slate,
-    /// What somebody wants to be shown.
-    Override,
-}
-
-/// A session as others see it.
-#[derive(Debug)]
-pub struct Info {
-    /// Counted from 1 since the program started.
-    pub id: u64,
-    /// The channel.
-    pub channel: Arc<Channel>,
-    /// The source that is being played. Written by the session.
-    source: AtomicUsize,
-    /// How often the session has gone over to another connection. Written by the session.
-    switches: AtomicU32,
-    /// A [`Shows`] as a number. Written by the session.
-    shows: AtomicU8,
-    /// How its bytes move: `spliced`, `watched`, `framed`, `continuous` or `made`; `shared` where a relay
-    /// gives them.
-    pub way: &'static str,
-    /// Who watches; `None`: it is a relay.
-    pub client: Option<IpAddr>,
-    /// What the client calls itself, 200 characters of it at most.
-    pub user_agent: Option<Box<str>>,
-    /// Since when.
-    pub started: Instant,
-    /// Body bytes handed to the client so far. Written by the session, read by whoever asks.
-    pub bytes: AtomicU64,
-    /// How many of them are in the metrics. Written under the lock of the running sessions.
-    counted: AtomicU64,
-    /// Who asked.
-    viewer: Option<Viewer>,
-    role: Role,
-    /// The slot of the connection that is being played. Guards one word; written by the session.
-    lease: Mutex<Option<Arc<Lease>>>,
-    /// Given when its viewer has gone on to something else; with the channel's, when a reload takes
-    /// it away.
-    leave: Notice,
-    /// Where it is told to go over to another source; `None` for what has only one place.
-    desk: Option<Arc<Desk>>,
-}
-
-impl Info {
-    /// The source that is being played, or was last.
-    #[must_use]
-    pub fn source(&self) -> usize {
-        self.feeder().source.load(Ordering::Relaxed)
-    }
-
-    /// The source that is being played; `None` while none is.
-    #[must_use]
-    pub fn playing(&self) -> Option<usize> {
-        (self.shows() == Shows::Source).then(|| self.source())
-    }
-
-    /// What its client is shown.
-    #[must_use]
-    pub fn shows(&self) -> Shows {
-        match self.feeder().shows.load(Ordering::Relaxed) {
-            shows if shows == Shows::Slate as u8 => Shows::Slate,
-            shows if shows == Shows::Override as u8 => Shows::Override,
-            _ => Shows::Source,
-        }
-    }
-
-    /// How often it has gone over to another connection.
-    #[must_use]
-    pub fn switches(&self) -> u32 {
-        self.feeder().switches.load(Ordering::Relaxed)
-    }
-
-    /// Where it is told to go over to another source; clients of a relay have one in common. `None`: it
-    /// cannot.
-    #[must_use]
-    pub fn desk(&self) -> Option<&Arc<Desk>> {
-        self.feeder().desk.as_ref()
-    }
-
-    /// Where it is in a relay's buffer, if that is where it gets its bytes.
-    #[must_use]
-    pub fn cursor(&self) -> Option<&Cursor> {
-        match &self.role {
-            Role::Fed { cursor, .. } => Some(cursor),
-            Role::Alone | Role::Relay(_) => None,
-        }
-    }
-
-    /// Whether `relay` gives it its bytes.
-    #[must_use]
-    pub fn is_fed_by(&self, relay: &Self) -> bool {
-        matches!(self.role, Role::Fed { .. }) && self.feeder().id == relay.id
-    }
-
-    /// Who reads from the sources: the session itself, or its relay.
-    fn feeder(&self) -> &Self {
-        match &self.role {
-            Role::Fed { relay, .. } => relay,
-            Role::Alone | Role::Relay(_) => self,
-        }
-    }
-
-    /// For logs.
-    pub(crate) fn shown_client(&self) -> Option<tracing::field::DisplayValue<IpAddr>> {
-        self.client.map(tracing::field::display)
-    }
-
-    fn is_relay(&self) -> bool {
-        matches!(self.role, Role::Relay(_))
-    }
-
-    /// Whether nobody would miss it, or nobody but `viewer`.
-    fn is_left_to(&self, viewer: Option<&Viewer>) -> bool {
-        match &self.role {
-            Role::Relay(watchers) => watchers.are_all(viewer),
-            Role::Alone => viewer.is_some() && self.viewer.as_ref() == viewer,
-            Role::Fed { .. } => false,
-        }
-    }
-
-    /// Tells it to leave, unless somebody has come meanwhile who would miss it.
-    fn dismiss(&self, viewer: Option<&Viewer>) -> bool {
-        if let Role::Relay(watchers) = &self.role {
-            return watchers.dismiss(viewer, &self.leave);
-        }
-        self.leave.give();
-        true
-    }
-
-    /// It holds this slot now: that of its active, or, without one, of its standby. `None` also where
-    /// others share it.
-    pub(crate) fn holds(&self, lease: Option<Arc<Lease>>) {
-        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
-    }
-
-    /// Given when the session must end.
-    pub(crate) fn leave(&self) -> &Notice {
-        &self.leave
-    }
-
-    /// It plays from this source now.
-    pub(crate) fn plays(&self, source: usize) -> usize {
-        self.source.swap(source, Ordering::Relaxed)
-    }
-
-    /// Its slot, if it is one of `budget`'s.
-    fn lease_of(&self, budget: &Arc<Budget>) -> Option<Arc<Lease>> {
-        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
-        lease.clone().filter(|lease| lease.is_of(budget))
-    }
-}
+pub use end::End;
+pub use info::Info;
+pub(crate) use info::Role;
+pub use info::Shows;
 
 /// All sessions that run.
 #[derive(Clone, Debug)]
@@ -254,22 +40,6 @@ pub struct Sessions {
     running: Arc<Mutex<BTreeMap<u64, Arc<Info>>>>,
     next: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
-}
-
-/// What a session is to others.
-#[derive(Debug)]
-pub(crate) enum Role {
-    /// A client with upstream connections of its own.
-    Alone,
-    /// A client that a relay gives its bytes.
-    Fed {
-        /// The relay's own session.
-        relay: Arc<Info>,
-        /// Where the client is in its buffer.
-        cursor: Arc<Cursor>,
-    },
-    /// The source side of a relay, which these watch.
-    Relay(Arc<Watchers>),
 }
 
 /// What a new session is made from.
