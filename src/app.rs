@@ -430,6 +430,7 @@ impl App {
             () = alive => 0,
         };
         self.admin_tasks.finish(ADMIN_GRACE).await;
+        self.delivery.at_rest().await;
         tracing::info!(cut, "stopped");
     }
 

@@ -299,6 +299,14 @@ impl Delivery {
         self.transcoder.get().is_some()
     }
 
+    /// Resolves when what FFmpeg had is given back, once its channels are over; see
+    /// [`Transcoder::at_rest`].
+    pub async fn at_rest(&self) {
+        if let Some(transcoder) = self.transcoder.get() {
+            transcoder.at_rest().await;
+        }
+    }
+
     /// What processes may take from now on.
     pub fn limit_processes(&self, limits: transcode::Limits) {
         if let Some(transcoder) = self.transcoder.get() {

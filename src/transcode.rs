@@ -17,8 +17,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::config;
 use crate::ffmpeg::Arguments;
@@ -26,6 +29,7 @@ use crate::ffmpeg::Target;
 use crate::ffmpeg::Terms;
 use crate::metrics::Metrics;
 use child::Task;
+use sandbox::Ground;
 use sandbox::Sandbox;
 use spawner::Spawner;
 use trial::Trials;
@@ -68,6 +72,9 @@ const VARIABLES: [&str; 14] = [
     "DRI_PRIME",
 ];
 
+/// How long an end of the program waits for processes that were killed.
+const REST: Duration = Duration::from_secs(2);
+
 /// Every FFmpeg of the program. Cheap to clone; all clones are one account. When the last one and the
 /// last [`Transcode`] are dropped, so is the thread that starts processes.
 #[derive(Clone)]
@@ -76,12 +83,12 @@ pub struct Transcoder(Arc<Inner>);
 struct Inner {
     /// Guards what a reload may change.
     limits: Mutex<Limits>,
-    /// Processes that may run now, whether they do or not. Changed by [`Slot`].
-    taken: Arc<AtomicUsize>,
+    /// Processes that may run now, whether they do or not.
+    places: Arc<Places>,
     /// The number in the name of the next folder.
     next: AtomicU64,
     helper: PathBuf,
-    folder: PathBuf,
+    ground: Ground,
     variables: Vec<(OsString, OsString)>,
     metrics: Arc<Metrics>,
     spawner: Spawner,
@@ -93,8 +100,8 @@ struct Inner {
 pub struct Place {
     /// weir itself, which limits itself and becomes FFmpeg: `/proc/self/exe`.
     pub helper: PathBuf,
-    /// The folder for folders of processes. [`Transcoder::start`] empties it, so it belongs to one
-    /// running program alone.
+    /// The folder for folders of processes, which [`Transcoder::start`] empties. Where another program
+    /// uses it at this time, one beside it takes its place.
     pub folder: PathBuf,
 }
 
@@ -153,13 +160,13 @@ pub enum Output {
 
 impl fmt::Debug for Transcoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let taken = self.0.taken.load(Ordering::Relaxed);
+        let taken = self.0.places.taken.load(Ordering::Relaxed);
         f.debug_struct("Transcoder").field("taken", &taken).finish_non_exhaustive()
     }
 }
 
 impl Transcoder {
-    /// Empties the folder and starts the thread that starts processes; no process yet.
+    /// Takes and empties the folder and starts the thread that starts processes; no process yet.
     ///
     /// # Errors
     /// When the folder cannot be made or emptied, or the system gives no thread.
@@ -171,14 +178,14 @@ impl Transcoder {
     ) -> io::Result<Self> {
         // A process runs in a folder of its own, so no path may depend on this one.
         let folder = std::path::absolute(&place.folder)?;
-        sandbox::prepare(&folder)?;
+        let ground = Ground::take(&folder)?;
         let variable = |name: &&str| Some((OsString::from(name), environment.get(name)?.into()));
         let inner = Inner {
             limits: Mutex::new(limits),
-            taken: Arc::default(),
+            places: Arc::default(),
             next: AtomicU64::new(1),
             helper: place.helper,
-            folder,
+            ground,
             variables: VARIABLES.iter().filter_map(variable).collect(),
             spawner: Spawner::start(metrics.ffmpeg_processes())?,
             metrics,
@@ -209,7 +216,7 @@ impl Transcoder {
         })?;
         let limits = self.limits();
         self.find(&limits.program)?;
-        let slot = Slot::take(&self.0.taken, limits.max_processes)
+        let slot = Slot::take(&self.0.places, limits.max_processes)
             .ok_or(Error::TooMany(limits.max_processes))?;
         let lease = self.lease(channel, Some(slot)).map_err(Error::Sandbox)?;
         Ok(Transcode {
@@ -230,7 +237,19 @@ impl Transcoder {
     /// How many more processes may be begun now.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.limits().max_processes.saturating_sub(self.0.taken.load(Ordering::Relaxed))
+        self.limits().max_processes.saturating_sub(self.0.places.taken.load(Ordering::Relaxed))
+    }
+
+    /// Resolves when no channel has a process or a folder any more, or after 2 s: a killed process may
+    /// wait for a device. Cancel safe.
+    pub async fn at_rest(&self) {
+        let places = &self.0.places;
+        let all_left = async {
+            while places.taken.load(Ordering::Acquire) > 0 {
+                places.left.notified().await;
+            }
+        };
+        _ = timeout(REST, all_left).await;
     }
 
     fn limits(&self) -> Limits {
@@ -240,7 +259,7 @@ impl Transcoder {
     /// A folder of its own, with or without a place among the processes.
     fn lease(&self, name: &str, slot: Option<Slot>) -> io::Result<Lease> {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let sandbox = Sandbox::make(&self.0.folder, name, number)?;
+        let sandbox = Sandbox::make(self.0.ground.path(), name, number)?;
         Ok(Lease { sandbox, _slot: slot })
     }
 
@@ -280,7 +299,7 @@ pub struct Transcode {
     channel: String,
     arguments: Arguments,
     terms: Terms,
-    input_timeout: std::time::Duration,
+    input_timeout: Duration,
     limits: Limits,
     lease: Arc<Lease>,
     monitor: Arc<Monitor>,
@@ -310,28 +329,38 @@ impl Transcode {
 }
 
 /// What a process needs for as long as it exists, so that neither its folder nor its place is given to
-/// another while it may still write.
+/// another while it may still write. The folder goes first.
 #[derive(Debug)]
 struct Lease {
     sandbox: Sandbox,
     _slot: Option<Slot>,
 }
 
+/// All places among the processes.
+#[derive(Debug, Default)]
+struct Places {
+    /// Changed by [`Slot`].
+    taken: AtomicUsize,
+    /// Told when one is given back.
+    left: Notify,
+}
+
 /// A place among the processes.
 #[derive(Debug)]
-struct Slot(Arc<AtomicUsize>);
+struct Slot(Arc<Places>);
 
 impl Slot {
-    fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+    fn take(places: &Arc<Places>, max: usize) -> Option<Self> {
         let more = |count: usize| (count < max).then_some(count + 1);
-        let took = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        took.is_ok().then(|| Self(Arc::clone(taken)))
+        let took = places.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        took.is_ok().then(|| Self(Arc::clone(places)))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.taken.fetch_sub(1, Ordering::Release);
+        self.0.left.notify_one();
     }
 }
 

@@ -18,7 +18,7 @@ use crate::delivery::overrides::Override;
 
 /// What it does not reach, and how long it lasts.
 const HOLDS: &str = "live transport streams of this channel, those that run and those that begin; \
-                     not HLS playlists and files; until it is deleted or weir restarts";
+                     not HLS playlists that are passed on, and files; until it is deleted or weir restarts";
 
 /// What may be wanted: one of `message` (with a `title` or without), `pattern` and `source`.
 #[derive(Debug, Default, Deserialize)]
@@ -91,8 +91,8 @@ pub(super) fn answer(
         }
         _ => false,
     };
-    let mut running = delivery.sessions().list();
-    running.retain(|info| info.channel.id == *id && info.desk().is_some());
+    let mut running = delivery.sessions().steered(id);
+    running.retain(|info| info.desk().is_some());
     if is_new {
         running.iter().filter_map(|info| info.desk()).for_each(|desk| desk.look());
     }

@@ -268,9 +268,12 @@ pub(super) fn stop(delivery: &Delivery, channel: &Channel) -> Done {
 
 impl HealthOfOne {
     fn of(view: &View) -> Self {
+        // Where FFmpeg writes files the buffer says nothing.
+        let waits = |process: &transcode::Status| process.state == transcode::State::Waiting;
+        let has_failed = view.process.as_ref().is_some_and(waits);
         let status = match &view.info {
             None => "starting",
-            Some(_) if view.level.silence > SILENT_AFTER => "silent",
+            Some(_) if has_failed || view.level.silence > SILENT_AFTER => "silent",
             Some(_) => "healthy",
         };
         Self {

@@ -69,8 +69,7 @@ pub(super) async fn switch(
         );
         return Err((StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    let mut running = sessions.list();
-    running.retain(|info| *info.channel.id == *channel);
+    let mut running = sessions.steered(channel);
     if let Some(client) = client {
         running.retain(|info| info.id == client);
         if running.is_empty() {

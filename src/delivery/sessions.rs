@@ -97,6 +97,16 @@ impl Sessions {
         running.values().filter(|info| !info.is_relay()).cloned().collect()
     }
 
+    /// What an order to the channel with this id reaches: its clients' sessions, and relays that feed none
+    /// of these, because their clients fetch files or are still to come.
+    #[must_use]
+    pub fn steered(&self, channel: &str) -> Vec<Arc<Info>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = || running.values().filter(|info| *info.channel.id == *channel);
+        let is_lone = |relay: &Info| !own().any(|info| info.is_fed_by(relay));
+        own().filter(|info| !info.is_relay() || is_lone(info)).cloned().collect()
+    }
+
     /// Ends a relay that nobody watches, or another session of `viewer` or a relay that only `viewer`
     /// watches, which holds a slot of one of these budgets, the oldest first, and promises that slot:
     /// which of the budgets it is of, and where it will come. Segments keep theirs, they end by

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::fs::DirBuilder;
+use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +14,8 @@ use std::path::PathBuf;
 const NAME_MAX: usize = 64;
 /// Files that are counted; more are more than any quota.
 const FILES_MAX: usize = 10_000;
+/// Programs that share a place for folders.
+const PROGRAMS_MAX: usize = 16;
 /// Folders within folders that are counted.
 const DEPTH_MAX: usize = 4;
 
@@ -44,12 +48,48 @@ impl Drop for Sandbox {
     }
 }
 
-/// Makes the folder for folders, and empties it of what an earlier run has left.
-pub(super) fn prepare(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
-    if !folder.symlink_metadata()?.is_dir() {
-        return Err(io::Error::other(format!("{} is no folder", folder.display())));
+/// The folder for folders, nobody else's while this lives.
+#[derive(Debug)]
+pub(super) struct Ground {
+    path: PathBuf,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl Ground {
+    /// Makes the folder, and empties it of what an earlier run has left. Where another program that runs
+    /// has it, one beside it is taken: `folder-2` and so on.
+    pub(super) fn take(folder: &Path) -> io::Result<Self> {
+        for number in 1..=PROGRAMS_MAX {
+            let mut path = folder.as_os_str().to_owned();
+            if number > 1 {
+                path.push(format!("-{number}"));
+            }
+            let path = PathBuf::from(path);
+            DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
+            if !path.symlink_metadata()?.is_dir() {
+                return Err(io::Error::other(format!("{} is no folder", path.display())));
+            }
+            let lock = File::open(&path)?;
+            match lock.try_lock() {
+                Ok(()) => {
+                    empty(&path)?;
+                    return Ok(Self { path, _lock: lock });
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Err(io::Error::other(format!("{PROGRAMS_MAX} programs use {}", folder.display())))
     }
+
+    /// Where it is; absolute if it was asked for so.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn empty(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -89,11 +129,11 @@ mod tests {
     #[test]
     fn a_folder_is_made_for_one_measured_and_removed() {
         let root = std::env::temp_dir().join(format!("weir-sandbox-{}", std::process::id()));
-        prepare(&root).unwrap();
+        drop(Ground::take(&root).unwrap());
         fs::write(root.join("left"), "x").unwrap();
         fs::create_dir_all(root.join("old-1/sub")).unwrap();
-        prepare(&root).unwrap();
-        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+        let ground = Ground::take(&root).unwrap();
+        assert_eq!((ground.path(), fs::read_dir(&root).unwrap().count()), (root.as_path(), 0));
 
         let one = Sandbox::make(&root, "1:0:19/../x", 7).unwrap();
         assert_eq!(one.path().file_name().unwrap(), "1_0_19____x-7");

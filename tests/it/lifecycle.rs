@@ -245,6 +245,29 @@ async fn a_stop_ends_when_the_last_stream_does() {
     assert!(ended.err.contains("end=\"client_closed\""), "{}", ended.err);
 }
 
+#[tokio::test]
+async fn a_stop_leaves_no_folder_of_ffmpeg() {
+    let folder = Folder::new();
+    folder.write("copies", "#!/bin/sh\nexec cat\n");
+    let (program, state) = (folder.path().join("copies"), folder.path().join("state"));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let running = Program::serving(&format!(
+        "drain_timeout: 0s\nstate_dir: {}\nffmpeg: {{program: {}}}\n\
+         channels: {{one: {{profile: transport-stream, sources: [{{pattern: bars}}]}}}}\n",
+        state.display(),
+        program.display()
+    ))
+    .start();
+    let _player = watch(&running).await;
+    let folders = || std::fs::read_dir(state.join("ffmpeg")).unwrap().count();
+    assert_eq!(folders(), 1);
+    running.signal(Signal::TERM);
+    let ended = running.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(folders(), 0);
+}
+
 async fn ask_unix(path: &Path) -> Option<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::UnixStream::connect(path).await.ok()?;

@@ -20,6 +20,10 @@ use crate::delivery::shared::files;
 use crate::delivery::shared::relay::Key;
 use crate::delivery::shared::relay::Relay;
 
+/// Said where a playlist is there and stays empty or half: FFmpeg itself says nothing of it.
+const NO_PLAYLIST: &str =
+    "FFmpeg has written no whole playlist: the disk that holds state_dir may be full";
+
 impl Delivery {
     /// Whether FFmpeg makes HLS of this channel.
     #[must_use]
@@ -51,7 +55,7 @@ impl Delivery {
             return Err(Error::Playlist("its relay makes none"));
         };
         let playlist = files.playlist().await;
-        let playlist = playlist.map_err(|_| Error::Playlist("FFmpeg has not written one"))?;
+        let playlist = playlist.map_err(|_| Error::Ffmpeg(NO_PLAYLIST.to_owned()))?;
         if let Some(watching) = watching {
             files.watched(wish.viewer.clone(), watching);
         }

@@ -198,6 +198,64 @@ async fn hls_that_ffmpeg_makes_is_played_by_ffmpeg() {
 }
 
 #[tokio::test]
+async fn a_relay_of_segments_whose_process_fails_is_not_well() {
+    let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
+    let folder = Folder::new();
+    let once = folder.join("once");
+    let lines = format!("mkdir '{}' || exit 1", once.display());
+    let fake = before_ffmpeg(&folder, &ffmpeg, &lines);
+    let gateway = packaged(&format!("ffmpeg: {{program: \"{}\"}}", fake.display())).await;
+    assert_eq!(Player::get(gateway.stream, "/hls/made/playlist.m3u8").await.status(), 200);
+    let process = pid(&status(&gateway, "made").await);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(process).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    eventually_async("it is told", async || {
+        let health = document(&gateway, "/api/v1/relay/health").await;
+        (health["status"] == "degraded").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_playlist_that_cannot_be_written_is_an_answer_that_says_where_to_look() {
+    let Some([ffmpeg]) = programs(["ffmpeg"]) else { return };
+    let folder = Folder::new();
+    // What is seen of FFmpeg where the disk is full.
+    let lines = ": > playlist.m3u8; exec cat > segment_000.ts";
+    let fake = before_ffmpeg(&folder, &ffmpeg, lines);
+    let gateway = packaged(&format!("ffmpeg: {{program: \"{}\"}}", fake.display())).await;
+    let answer = Player::get(gateway.stream, "/hls/made/playlist.m3u8").await;
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().contains("state_dir may be full"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_override_and_a_switch_reach_who_watches_segments() {
+    let Some([_]) = programs(["ffmpeg"]) else { return };
+    let gateway = packaged("").await;
+    let playlist = Player::get(gateway.stream, "/hls/made/playlist.m3u8").await;
+    assert_eq!(playlist.status(), 200);
+    let (status, answer) = gateway.admin_post("/api/v1/channels/made/failover", "").await;
+    let outcome = &answer["clients"][0]["outcome"];
+    assert_eq!((status, outcome), (409, &"nothing_else".into()), "{answer}");
+    let body = "{\"message\": \"Back soon\"}";
+    let length = body.len();
+    let wish = format!(
+        "PUT /api/v1/channels/made/override HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    let answer = Player::fetch(gateway.admin, &wish).await;
+    assert!(answer.text().contains("\"sessions\":1"), "{}", answer.text());
+    eventually_async("it is shown", async || {
+        self::status(&gateway, "made").await["source"].is_null().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_comes_back_for_the_playlist_is_one_client_and_is_counted_what_it_gets() {
     let Some([_]) = programs(["ffmpeg"]) else { return };
     let gateway = packaged("").await;

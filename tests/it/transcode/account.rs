@@ -114,18 +114,37 @@ async fn many_quick_starts_and_stops_leave_nothing() {
 #[tokio::test]
 async fn what_an_earlier_run_has_left_is_removed_at_the_start() {
     let stage = Stage::scripted("exec cat", |_| {});
-    let left = stage.folder.join("ffmpeg").join("tv-7");
+    let folder = stage.folder.join("other");
+    let left = folder.join("tv-7");
     std::fs::create_dir_all(left.join("sub")).unwrap();
     std::fs::write(left.join("segment_001.ts"), "x").unwrap();
-    let place =
-        weir::transcode::Place { helper: super::WEIR.into(), folder: stage.folder.join("ffmpeg") };
+    let other = another(&stage, &folder);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_program_beside_a_running_one_leaves_its_folders_alone() {
+    let stage = Stage::scripted("exec cat", |_| {});
+    let transcode = stage.transcoder.try_begin("tv", &profile(COPY)).unwrap();
+    std::fs::write(transcode.folder().join("segment_001.ts"), "x").unwrap();
+    let second = another(&stage, &stage.folder.join("ffmpeg"));
+    let other = second.try_begin("tv", &profile(COPY)).unwrap();
+    assert!(transcode.folder().join("segment_001.ts").exists());
+    assert_ne!(transcode.folder().parent(), other.folder().parent());
+}
+
+/// What another program would have that is given this place.
+fn another(stage: &Stage, folder: &std::path::Path) -> weir::transcode::Transcoder {
+    let place = weir::transcode::Place { helper: super::WEIR.into(), folder: folder.to_owned() };
+    // Any program: nothing runs.
+    let program = std::path::PathBuf::from("/bin/sh");
     let limits = weir::transcode::Limits::of(&weir::config::Config::default());
-    let metrics = std::sync::Arc::clone(&stage.metrics);
-    let second = weir::transcode::Transcoder::start(
+    weir::transcode::Transcoder::start(
         place,
-        limits,
+        weir::transcode::Limits { program, ..limits },
         &weir::config::Environment::default(),
-        metrics,
-    );
-    assert!(second.is_ok() && stage.folders() == 0);
+        std::sync::Arc::clone(&stage.metrics),
+    )
+    .unwrap()
 }
