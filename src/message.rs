@@ -29,5 +29,6 @@ pub use request_head::Scan;
 pub use response_head::HeadNormaliser;
 pub use response_head::Malformed;
 pub use response_head::Normalised;
+pub use syntax::is_plain_name;
 pub use url::Url;
 pub use url::UrlError;

@@ -42,7 +42,6 @@ use standby::Standby;
 
 mod going;
 mod overridden;
-
 mod rules;
 mod shown;
 mod standby;

@@ -28,6 +28,14 @@ pub(super) const fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=0x7e | 0x80..)
 }
 
+/// Whether `text` is 1 to `max` letters, digits, points, underscores and hyphens of ASCII: it stands in a
+/// path as it is, and is one segment of it.
+#[must_use]
+pub fn is_plain_name(text: &str, max: usize) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=max).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
 /// `bytes` without the optional whitespace (spaces and tabs) around it.
 pub(super) fn trim_whitespace(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {

@@ -1,6 +1,7 @@
 //! What a path names. Pure.
 
 use crate::channel::service_ref::ServiceRef;
+use crate::message::is_plain_name;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +75,12 @@ fn target(path: &str) -> Target<'_> {
 
 /// Names of files as they are made here; nothing else is looked for.
 fn is_file(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=128).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(plain)
+    is_plain_name(text, 128) && !text.starts_with('.')
 }
 
 /// Channel ids as the configuration allows them.
 fn is_id(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+    is_plain_name(text, 64)
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ const FAILURES_MAX: u64 = 2;
 /// One channel's FFmpeg. What follows a restart is joined to what came before it, so that clients have one
 /// stream. Dropping it ends the process.
 pub(super) struct Converter {
-    /// Until it has ended.
-    run: Option<Pin<Box<dyn Future<Output = End> + Send>>>,
+    /// Until it has ended; what it has made by then may still be to come.
+    run: Result<Pin<Box<dyn Future<Output = End> + Send>>, End>,
     /// `None`: the source is over.
     input: Option<PollSender<Bytes>>,
     output: mpsc::Receiver<Output>,
@@ -50,7 +50,7 @@ impl Converter {
         let (sender, output) = mpsc::channel(QUEUE);
         let run = transcode.run(receiver, sender);
         Self {
-            run: Some(Box::pin(run)),
+            run: Ok(Box::pin(run)),
             input: Some(PollSender::new(input)),
             output,
             chain: Chain::new(),
@@ -87,23 +87,20 @@ impl Converter {
 
     /// Appends what came of it.
     pub(super) fn poll_made(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Made> {
-        let end = match &mut self.run {
-            Some(run) => run.as_mut().poll(cx),
-            None => Poll::Pending,
-        };
+        if let Ok(run) = &mut self.run
+            && let Poll::Ready(end) = run.as_mut().poll(cx)
+        {
+            self.run = Err(end);
+        }
         match self.output.poll_recv(cx) {
             Poll::Ready(Some(Output::Begins)) => self.chain.begin(true, out),
             Poll::Ready(Some(Output::Bytes(bytes))) => self.chain.push(&bytes, out),
             Poll::Ready(None) | Poll::Pending => {
-                let Poll::Ready(end) = end else { return Poll::Pending };
-                self.run = None;
+                let Err(end) = &self.run else { return Poll::Pending };
+                let end = end.clone();
                 self.chain.end(out);
                 return Poll::Ready(Made::End(end));
             }
-        }
-        if let Poll::Ready(end) = end {
-            // What it has made is given first.
-            self.run = Some(Box::pin(std::future::ready(end)));
         }
         Poll::Ready(Made::Some)
     }
@@ -112,7 +109,7 @@ impl Converter {
     pub(super) fn is_hopeless(&self) -> Option<String> {
         let status = self.monitor.status();
         // The last process may still do what the ones before it did not.
-        let failures = status.starts - u64::from(status.pid.is_some());
+        let failures = status.starts.saturating_sub(u64::from(status.pid.is_some()));
         let is_enough = |cause: &Cause| failures >= FAILURES_MAX || *cause == Cause::StartTimeout;
         let cause = status.last_exit.filter(is_enough)?;
         let said = status.messages.last().map(|line| format!(": {line}")).unwrap_or_default();

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::config;
 use crate::delivery::shared::watchers::Watching;
 use crate::delivery::viewer::Viewer;
+use crate::message::is_plain_name;
 
 /// Bytes of the largest file that is given: a minute of 8 Mbit/s.
 const FILE_MAX: u64 = 64 << 20;
@@ -155,11 +156,7 @@ impl Files {
 
 /// Whether a name may be one of FFmpeg's files: no path, nothing hidden, nothing half written.
 pub(super) fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=128).contains(&name.len())
-        && name.bytes().all(plain)
-        && !name.starts_with('.')
-        && media_type(name).is_some()
+    is_plain_name(name, 128) && !name.starts_with('.') && media_type(name).is_some()
 }
 
 /// The media type of a file by its name; `None`: it is none to be given.
