@@ -90,11 +90,12 @@
 //! layer transcode <- config ffmpeg metrics
 //! layer upstream  <- config flow lifecycle message metrics
 //! layer relay     <- config media
-//! layer delivery  <- channel config flow lifecycle media message metrics relay transcode upstream
+//! layer remux     <- media
+//! layer delivery  <- channel config flow lifecycle media message metrics relay remux transcode upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics
 //! layer api       <- channel config delivery lifecycle listen message metrics transcode
 //! layer watchdog  <- lifecycle listen
-//! layer doctor    <- channel config ffmpeg lifecycle media message metrics transcode upstream
+//! layer doctor    <- channel config ffmpeg lifecycle media message metrics remux transcode upstream
 //! layer demo      <- config flow lifecycle listen media message metrics app
 //!
 //! `app` wires all of them and only `demo`, which runs beside it, names it; `main` is arguments and
@@ -148,6 +149,7 @@ pub mod media;
 pub mod message;
 pub mod metrics;
 pub mod relay;
+pub mod remux;
 pub mod server;
 pub mod transcode;
 pub mod upstream;
