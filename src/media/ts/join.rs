@@ -25,6 +25,7 @@ pub use codings::SoundCoding;
 pub use cutter::Cutter;
 pub use entry::Entries;
 pub use entry::Entry;
+pub use onset::Onset;
 pub use skip::Arrival;
 pub use skip::Departure;
 
@@ -38,6 +39,7 @@ mod entry;
 mod kind;
 mod lead;
 mod mapping;
+mod onset;
 mod program;
 mod queue;
 mod replica;
