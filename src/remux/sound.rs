@@ -46,7 +46,7 @@ impl Sound {
                 (0x7B | 0x7C, _) | (0x7F, Some(0x0E | 0x15 | 0x80)) => Some(Self::Unknown(0x06)),
                 _ => None,
             });
-        named.or(match registration? {
+        named.or_else(|| match registration? {
             b"AC-3" => Some(Self::Convertible(Coding::Ac3)),
             b"EAC3" => Some(Self::Convertible(Coding::Eac3)),
             b"AC-4" | b"DTS1" | b"DTS2" | b"DTS3" | b"DTSH" | b"Opus" | b"BSSD" => {

@@ -26,7 +26,6 @@ use crate::remux::report::Fate;
 use crate::remux::report::Stage;
 use crate::remux::table::Edition;
 use crate::remux::table::Table;
-use crate::remux::time;
 use crate::remux::track::Nature;
 use crate::remux::track::Track;
 
@@ -76,7 +75,6 @@ pub(super) struct Stream {
     /// Whether video is let through from its first random access point on: only where the stream begins.
     is_beginning: bool,
     counts: Counts,
-    last_pcr: Option<Pcr>,
 }
 
 /// The clock of a programme as it goes out.
@@ -106,7 +104,6 @@ impl Stream {
             gates: Vec::new(),
             is_beginning: true,
             counts: Counts::default(),
-            last_pcr: None,
         }
     }
 
@@ -129,11 +126,12 @@ impl Stream {
 
     pub(super) fn lead(&self) -> Option<i64> {
         let of = |lane: &Lane| match &lane.work {
-            Work::Convert(track) => track.last_pts(),
+            Work::Convert(track) => track.lead(),
             Work::Pass | Work::Drop => None,
         };
-        let pts = self.lanes.iter().find_map(of)?;
-        Some(pts.since(time::pts_of(self.last_pcr?)))
+        let lead = self.lanes.iter().find_map(of)?;
+        let offset = i64::try_from(self.options.pcr_offset.as_millis()).unwrap_or(0);
+        Some(lead.saturating_add(offset.saturating_mul(90)))
     }
 
     /// Takes the next packet, which begins with the sync byte.
@@ -474,9 +472,6 @@ impl Stream {
         } else {
             pcr
         };
-        if is_its_own {
-            self.last_pcr = Some(pcr);
-        }
         (clock.is_behind || jumps).then_some((pcr, jumps))
     }
 

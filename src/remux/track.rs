@@ -52,6 +52,9 @@ const CLOCK_STEP_MAX: Flicks = Flicks::millis(250);
 /// How long before its time sound may come, at most, as far as it is believed.
 const LEAD_MAX: Flicks = Flicks::millis(2000);
 
+/// How much the least lead may rise with a frame.
+const LEAD_RISE: Flicks = Flicks::millis(2);
+
 /// Times that are more than this before the clock, or after it, are damage.
 const EARLY_MAX: i64 = 90_000;
 const LATE_MAX: i64 = 5 * 90_000;
@@ -151,9 +154,9 @@ impl Track {
         std::mem::take(&mut self.sound.counts)
     }
 
-    /// The presentation time of the last access unit.
-    pub(super) const fn last_pts(&self) -> Option<Pts> {
-        self.sound.last_pts
+    /// How long before the clock of its programme reaches it the last access unit came, in ticks of 90 kHz.
+    pub(super) fn lead(&self) -> Option<i64> {
+        Some(self.sound.last_pts?.since(time::pts_of(self.sound.clock?)))
     }
 }
 
@@ -247,7 +250,7 @@ impl Sound {
             is_broken_off: false,
             clock: None,
             quiet_since: None,
-            lead: Flicks::ZERO,
+            lead: LEAD_MAX,
             last_pts: None,
             counts: Counts::default(),
         })
@@ -461,7 +464,9 @@ impl Sound {
         self.quiet_since = Some(pcr);
         if let Some(encoding) = &self.encoding {
             let end = encoding.samples.end();
-            self.lead = end.minus(end.near(time::pts_of(pcr)));
+            let lead = end.minus(end.near(time::pts_of(pcr)));
+            // The least of late: what is filled beyond what is missing would have to be left out again.
+            self.lead = lead.min(self.lead.plus(LEAD_RISE));
         }
     }
 
