@@ -36,6 +36,7 @@ mod lane;
 mod level;
 pub mod options;
 mod output;
+mod probe;
 mod program;
 pub mod report;
 mod resample;

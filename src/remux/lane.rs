@@ -28,9 +28,6 @@ pub(super) struct Lane {
     pub(super) pid: Pid,
     /// The programme that it belongs to.
     pub(super) program: u16,
-    /// As its PMT has it, for which [`Lane::nature`] was found.
-    pub(super) stream_type: u8,
-    pub(super) nature: Nature,
     pub(super) work: Work,
     /// Of the next packet that goes out.
     counter: ContinuityCounter,
@@ -43,12 +40,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) const fn new(pid: Pid, program: u16, stream_type: u8, work: Work) -> Self {
+    pub(super) const fn new(pid: Pid, program: u16, work: Work) -> Self {
         Self {
             pid,
             program,
-            stream_type,
-            nature: Nature::Open,
             work,
             counter: ContinuityCounter::after(15),
             last: None,
@@ -75,18 +70,18 @@ impl Lane {
         counts
     }
 
-    /// Takes the next packet, whose clock reference, if it has one, has become `pcr`. True: it is known now what its
-    /// sound is, and that it is not what it was taken for.
+    /// Takes the next packet, whose clock reference, if it has one, has become `pcr`. What its sound has turned out to
+    /// be where it is not what it was taken for.
     pub(super) fn push(
         &mut self,
         packet: &[u8; LEN],
         pcr: Option<(Pcr, bool)>,
         out: &mut Vec<u8>,
-    ) -> bool {
-        let Some(view) = Packet::parse(packet) else { return false };
+    ) -> Option<Nature> {
+        let view = Packet::parse(packet)?;
         if matches!(self.work, Work::Pass) {
             self.pass(packet, out);
-            return false;
+            return None;
         }
         if let Some((pcr, jumps)) = pcr {
             // The clock goes on where the packets of sound do not.
@@ -95,10 +90,10 @@ impl Lane {
                 Header { pcr: Some(pcr), discontinuity: jumps, ..Header::new(self.pid, counter) };
             header.write(&[], out);
         }
-        let Work::Convert(track) = &mut self.work else { return false };
+        let Work::Convert(track) = &mut self.work else { return None };
         if view.transport_error() {
             track.miss(false);
-            return false;
+            return None;
         }
         if view.scrambling() != 0 {
             track.miss(true);
@@ -106,28 +101,19 @@ impl Lane {
                 self.last = None;
                 self.pass(packet, out);
             }
-            return false;
+            return None;
         }
         let counter = self.counter;
         track.push(packet, &mut self.counter, out);
         self.is_shifted |= self.counter != counter;
         let nature = track.nature();
-        if nature == Nature::Open {
-            if self.held.len() < HELD_MAX {
-                self.held.extend_from_slice(packet);
-            }
-        } else if self.nature == Nature::Open {
-            self.nature = nature;
-            if nature == Nature::AsTold {
-                self.held = Vec::new();
-            }
-        } else if nature != self.nature {
-            self.nature = nature;
-            self.held = Vec::new();
-        } else {
-            return false;
+        match nature {
+            Nature::Open if self.held.len() < HELD_MAX => self.held.extend_from_slice(packet),
+            Nature::AsTold if !self.held.is_empty() => self.held = Vec::new(),
+            Nature::Open | Nature::AsTold => {}
+            Nature::Adts | Nature::Foreign => return Some(nature),
         }
-        matches!(self.nature, Nature::Adts | Nature::Foreign)
+        None
     }
 
     /// Passes a packet with a counter that goes on.

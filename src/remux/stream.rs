@@ -15,15 +15,18 @@ use crate::media::ts::psi::Pat;
 use crate::media::ts::psi::Pmt;
 use crate::media::ts::psi::Stream as Entry;
 use crate::remux::codec::Codecs;
+use crate::remux::codec::Coding;
 use crate::remux::lane::Lane;
 use crate::remux::lane::Work;
 use crate::remux::options::Options;
+use crate::remux::probe::Probe;
 use crate::remux::program::Planned;
 use crate::remux::program::Program;
 use crate::remux::report;
 use crate::remux::report::Counts;
 use crate::remux::report::Fate;
 use crate::remux::report::Stage;
+use crate::remux::sound::Sound;
 use crate::remux::table::Edition;
 use crate::remux::table::Table;
 use crate::remux::track::Nature;
@@ -34,6 +37,9 @@ const PROGRAMS_MAX: usize = 64;
 
 /// Tracks that are converted at once; others are passed as they are.
 const TRACKS_MAX: usize = 32;
+
+/// Packets after which sound that has not shown what it is, is taken for what its PMT says: 2 MiB.
+const PROBE_MAX: u32 = 11_000;
 
 /// PATs after which the PMTs that have not come are not waited for any more: 500 ms at least.
 const PATIENCE: u8 = 5;
@@ -54,6 +60,8 @@ enum Role {
     Lane,
     /// Video that has not begun.
     Gate,
+    /// Sound that is looked into before the stream begins.
+    Probe,
 }
 
 /// See the module.
@@ -72,6 +80,12 @@ pub(super) struct Stream {
     programs: Vec<(Program, Clock)>,
     lanes: Vec<Lane>,
     gates: Vec<(Pid, Onset)>,
+    /// What is looked into before the stream begins, the PMTs that wait for it, and for how many packets more.
+    probes: Vec<Probe>,
+    pending: Vec<Vec<u8>>,
+    probe_left: u32,
+    /// What tracks have turned out to be, whatever their PMT says.
+    natures: Vec<(Pid, u8, Nature)>,
     /// Whether video is let through from its first random access point on: only where the stream begins.
     is_beginning: bool,
     counts: Counts,
@@ -102,6 +116,10 @@ impl Stream {
             programs: Vec::new(),
             lanes: Vec::new(),
             gates: Vec::new(),
+            probes: Vec::new(),
+            pending: Vec::new(),
+            probe_left: PROBE_MAX,
+            natures: Vec::new(),
             is_beginning: true,
             counts: Counts::default(),
         }
@@ -138,6 +156,12 @@ impl Stream {
     pub(super) fn push(&mut self, packet: &[u8; LEN], out: &mut Vec<u8>) {
         let Some(view) = Packet::parse(packet) else { return };
         let pid = view.pid();
+        if !self.pending.is_empty() {
+            self.probe_left = self.probe_left.saturating_sub(1);
+            if self.probe_left == 0 {
+                self.begin(out);
+            }
+        }
         if view.transport_error() && self.role(pid) != Role::Lane {
             // Nothing in it can be believed, but it has its place in the stream.
             self.pass_unless_waiting(pid, packet, out);
@@ -156,6 +180,7 @@ impl Stream {
         }
         match self.role(pid) {
             Role::Table => self.take_table(packet, pid, out),
+            Role::Probe => self.probe(packet, out),
             _ if self.stage != Stage::Running => self.pass_unless_waiting(pid, packet, out),
             Role::Unknown if !self.is_settled() && pid.value() > SI_MAX => {}
             Role::Unknown | Role::Pass | Role::Gate | Role::Lane => {
@@ -278,20 +303,97 @@ impl Stream {
         if !is_listed {
             return Taken::Strange;
         }
+        if self.must_probe(&pmt) {
+            let is_same = |pending: &Vec<u8>| {
+                Pmt::parse(pending)
+                    .is_ok_and(|known| known.program_number() == pmt.program_number())
+            };
+            self.pending.retain(|pending| !is_same(pending));
+            self.pending.push(section.to_vec());
+            return Taken::Damaged;
+        }
         self.plan(&pmt, section, out);
         Taken::Known(pmt.program_number())
     }
 
+    /// Whether some of the sound has to be looked into before the stream begins.
+    fn must_probe(&mut self, pmt: &Pmt<'_>) -> bool {
+        if self.stage != Stage::Waiting || self.probe_left == 0 {
+            return false;
+        }
+        for entry in pmt.streams() {
+            let sound = Sound::of(entry.stream_type, entry.descriptors);
+            if let Some(Sound::Convertible(coding @ Coding::Mp2)) = sound
+                && self.nature(&entry) == Nature::Open
+                && self.role(entry.pid) == Role::Unknown
+                && self.probes.len() < TRACKS_MAX
+            {
+                self.probes.push(Probe::new(entry.pid, entry.stream_type, coding));
+                self.set_role(entry.pid, Role::Probe);
+            }
+        }
+        pmt.streams().any(|entry| self.role(entry.pid) == Role::Probe)
+    }
+
+    /// Looks into a packet of sound.
+    fn probe(&mut self, packet: &[u8; LEN], out: &mut Vec<u8>) {
+        let Some(view) = Packet::parse(packet) else { return };
+        let Some(place) = self.probes.iter().position(|probe| probe.pid == view.pid()) else {
+            return;
+        };
+        let Some(probe) = self.probes.get_mut(place) else { return };
+        let nature = if view.scrambling() == 0 { probe.push(packet) } else { Nature::AsTold };
+        if nature == Nature::Open {
+            return;
+        }
+        let probe = self.probes.swap_remove(place);
+        self.natures.push((probe.pid, probe.stream_type, nature));
+        self.set_role(probe.pid, Role::Unknown);
+        if self.probes.is_empty() {
+            self.begin(out);
+        }
+    }
+
+    /// The sound is known as far as it is going to be.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        for probe in std::mem::take(&mut self.probes) {
+            self.set_role(probe.pid, Role::Unknown);
+        }
+        self.probe_left = 0;
+        for section in std::mem::take(&mut self.pending) {
+            let Ok(pmt) = Pmt::parse(&section) else { continue };
+            self.plan(&pmt, &section, out);
+            self.announce(pmt.program_number(), out);
+        }
+    }
+
+    /// Appends the PMT of a programme between those of the source.
+    fn announce(&mut self, number: u16, out: &mut Vec<u8>) {
+        let Some((program, _)) = self.programs.iter().find(|(program, _)| program.number == number)
+        else {
+            return;
+        };
+        let is_its = |listed: &&(u16, Pid)| listed.0 == number || self.listed.len() == 1;
+        let pid = self.listed.iter().find(is_its).map(|(_, pid)| *pid);
+        if let Some(table) = self.tables.iter_mut().find(|table| Some(table.pid) == pid) {
+            table.insert(&program.written, out);
+        }
+    }
+
+    /// What a track has turned out to be.
+    fn nature(&self, entry: &Entry<'_>) -> Nature {
+        let known = |(pid, stream_type, _): &&(Pid, u8, Nature)| {
+            (*pid, *stream_type) == (entry.pid, entry.stream_type)
+        };
+        self.natures.iter().find(known).map_or(Nature::Open, |(_, _, nature)| *nature)
+    }
+
     /// A PMT has come that says something new, or a track has turned out to be something else.
     fn plan(&mut self, pmt: &Pmt<'_>, section: &[u8], out: &mut Vec<u8>) {
-        let nature = |entry: &Entry<'_>| {
-            let lane = self.lanes.iter().find(|lane| lane.pid == entry.pid);
-            let lane = lane.filter(|lane| lane.stream_type == entry.stream_type);
-            lane.map_or(Nature::Open, |lane| lane.nature)
-        };
         let codecs = &self.codecs;
         let decodes = |coding| codecs.decodes(coding);
-        let mut program = Program::plan(pmt, section, &self.options, decodes, nature);
+        let mut program =
+            Program::plan(pmt, section, &self.options, decodes, |entry| self.nature(entry));
         let number = program.number;
         let place = self.programs.iter().position(|(known, _)| known.number == number);
         let before = place.map(|place| self.programs.swap_remove(place));
@@ -335,13 +437,8 @@ impl Stream {
             }
         }
         self.drop_lanes(program);
-        for (index, (track, entry)) in program
-            .tracks
-            .iter()
-            .filter_map(|track| Some((track, entry_of(pmt, track)?)))
-            .enumerate()
-        {
-            self.assign_lane(program.number, index, track, &entry, out);
+        for (index, track) in program.tracks.iter().enumerate() {
+            self.assign_lane(program.number, index, track, out);
         }
     }
 
@@ -366,14 +463,7 @@ impl Stream {
         }
     }
 
-    fn assign_lane(
-        &mut self,
-        program: u16,
-        index: usize,
-        track: &Planned,
-        entry: &Entry<'_>,
-        out: &mut Vec<u8>,
-    ) {
+    fn assign_lane(&mut self, program: u16, index: usize, track: &Planned, out: &mut Vec<u8>) {
         let pid = track.pid;
         if self.role(pid) == Role::Table || pid.value() <= SI_MAX {
             return;
@@ -382,10 +472,6 @@ impl Stream {
             self.lanes.iter().filter(|lane| matches!(lane.work, Work::Convert(_))).count();
         let known = self.lanes.iter_mut().find(|lane| lane.pid == pid);
         if let Some(lane) = known {
-            if lane.stream_type != entry.stream_type {
-                lane.nature = Nature::Open;
-                lane.stream_type = entry.stream_type;
-            }
             lane.program = program;
             let work = match (&track.fate, &mut lane.work) {
                 (Fate::Converted(coding), Work::Convert(track)) => {
@@ -412,7 +498,7 @@ impl Stream {
             Fate::Dropped => Work::Drop,
             _ => Work::Pass,
         };
-        self.lanes.push(Lane::new(pid, program, entry.stream_type, work));
+        self.lanes.push(Lane::new(pid, program, work));
         self.set_role(pid, Role::Lane);
     }
 
@@ -435,8 +521,8 @@ impl Stream {
                     .pcr()
                     .map(|own| clock.map_or((own, told), |(pcr, jumps)| (pcr, jumps || told)));
                 let number = lane.program;
-                if lane.push(&changed, clock, out) {
-                    self.plan_again(number, out);
+                if let Some(nature) = lane.push(&changed, clock, out) {
+                    self.plan_again(pid, nature, number, out);
                 }
             }
             Role::Gate => {
@@ -447,7 +533,9 @@ impl Stream {
                     self.is_beginning = false;
                 }
             }
-            Role::Unknown | Role::Pass | Role::Table => out.extend_from_slice(&changed),
+            Role::Unknown | Role::Pass | Role::Table | Role::Probe => {
+                out.extend_from_slice(&changed);
+            }
         }
         if let Some(pcr) = view.pcr() {
             self.tick(pid, pcr, out);
@@ -488,24 +576,18 @@ impl Stream {
     }
 
     /// A track is not what its PMT says.
-    fn plan_again(&mut self, number: u16, out: &mut Vec<u8>) {
-        let Some(section) = self.program(number).map(|program| program.section.clone()) else {
-            return;
-        };
+    fn plan_again(&mut self, pid: Pid, nature: Nature, number: u16, out: &mut Vec<u8>) {
+        let Some(program) = self.program(number) else { return };
+        let (section, before) = (program.section.clone(), program.written.clone());
         let Ok(pmt) = Pmt::parse(&section) else { return };
-        let before = self.program(number).map(|program| program.written.clone());
-        let pid =
-            self.listed.iter().find(|(listed, _)| *listed == number || self.listed.len() == 1);
-        let pid = pid.map(|(_, pid)| *pid);
+        let entry = pmt.streams().find(|entry| entry.pid == pid);
+        self.natures.retain(|(known, ..)| *known != pid);
+        self.natures.extend(entry.map(|entry| (pid, entry.stream_type, nature)));
         // What is said of it goes out before its bytes.
         let mut bytes = Vec::new();
         self.plan(&pmt, &section, &mut bytes);
-        let written = self.program(number).map(|program| program.written.clone());
-        let table = self.tables.iter_mut().find(|table| Some(table.pid) == pid);
-        if before != written
-            && let (Some(table), Some(written)) = (table, written)
-        {
-            table.insert(&written, out);
+        if self.program(number).is_some_and(|program| program.written != before) {
+            self.announce(number, out);
         }
         out.append(&mut bytes);
     }
@@ -521,14 +603,9 @@ enum Taken {
     Damaged,
 }
 
-/// The entry of a PMT that a track comes of.
-fn entry_of<'p>(pmt: &Pmt<'p>, track: &Planned) -> Option<Entry<'p>> {
-    pmt.streams().find(|entry| entry.pid == track.pid)
-}
-
 /// What converts a track; it is passed where nothing does.
 fn work(
-    coding: crate::remux::codec::Coding,
+    coding: Coding,
     place: (Pid, usize),
     options: &Arc<Options>,
     codecs: &Arc<dyn Codecs>,

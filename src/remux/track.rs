@@ -20,7 +20,6 @@ use crate::remux::codec::EncodeOptions;
 use crate::remux::codec::Pcm;
 use crate::remux::frames::Frame;
 use crate::remux::frames::Frames;
-use crate::remux::frames::Next;
 use crate::remux::header;
 use crate::remux::input::Input;
 use crate::remux::input::Sink;
@@ -28,6 +27,7 @@ use crate::remux::level;
 use crate::remux::options::Options;
 use crate::remux::output;
 use crate::remux::output::Output;
+use crate::remux::probe;
 use crate::remux::report::Counts;
 use crate::remux::resample::Resampler;
 use crate::remux::samples::Samples;
@@ -260,16 +260,10 @@ impl Sound {
     fn drain(&mut self, counter: &mut ContinuityCounter, out: &mut Vec<u8>) {
         // It is put back; frames borrow their bytes from it while the rest of the track works on them.
         let mut frames = std::mem::replace(&mut self.frames, Frames::empty());
-        while let Next::Frame(frame) = frames.next() {
-            self.nature = Nature::AsTold;
-            self.take(&frame, counter, out);
-        }
+        let nature = probe::nature_of(&mut frames, |frame| self.take(frame, counter, out));
+        // What cannot be encoded is not what it should be either.
         if self.nature == Nature::Open {
-            if frames.is_adts() {
-                self.nature = Nature::Adts;
-            } else if frames.is_foreign() {
-                self.nature = Nature::Foreign;
-            }
+            self.nature = nature.unwrap_or(Nature::Open);
         }
         self.frames = frames;
     }
