@@ -59,8 +59,9 @@ pub use report::Stage;
 
 /// Converts one stream; see the module.
 ///
-/// Memory: 20 KiB, for each track that is converted about 100 KiB and what its decoder and encoder have, and until
-/// its video begins a picture of at most 256 KiB. Nothing is allocated for a packet once the stream runs, but what
+/// Memory: 20 KiB, for each track that is converted about 100 KiB and what its decoder and encoder have; at the
+/// beginning a picture of at most 256 KiB, and at most 2 MiB while it is looked into sound that may be another
+/// coding than its PMT says. Nothing is allocated for a packet once the stream runs, but what
 /// an encoder or decoder does itself.
 pub struct Remux {
     framing: Framing,

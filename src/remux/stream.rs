@@ -38,8 +38,8 @@ const PROGRAMS_MAX: usize = 64;
 /// Tracks that are converted at once; others are passed as they are.
 const TRACKS_MAX: usize = 32;
 
-/// Packets after which sound that has not shown what it is, is taken for what its PMT says: 2 MiB.
-const PROBE_MAX: u32 = 11_000;
+/// Bytes after which sound that has not shown what it is, is taken for what its PMT says.
+const PROBE_MAX: usize = 2 * 1024 * 1024;
 
 /// PATs after which the PMTs that have not come are not waited for any more: 500 ms at least.
 const PATIENCE: u8 = 5;
@@ -60,8 +60,6 @@ enum Role {
     Lane,
     /// Video that has not begun.
     Gate,
-    /// Sound that is looked into before the stream begins.
-    Probe,
 }
 
 /// See the module.
@@ -80,10 +78,12 @@ pub(super) struct Stream {
     programs: Vec<(Program, Clock)>,
     lanes: Vec<Lane>,
     gates: Vec<(Pid, Onset)>,
-    /// What is looked into before the stream begins, the PMTs that wait for it, and for how many packets more.
+    /// What is looked into before the stream begins, the PMTs that wait for it, and
+    /// what has come since.
     probes: Vec<Probe>,
     pending: Vec<Vec<u8>>,
-    probe_left: u32,
+    held: Vec<u8>,
+    is_probed: bool,
     /// What tracks have turned out to be, whatever their PMT says.
     natures: Vec<(Pid, u8, Nature)>,
     /// Whether video is let through from its first random access point on: only where the stream begins.
@@ -118,7 +118,8 @@ impl Stream {
             gates: Vec::new(),
             probes: Vec::new(),
             pending: Vec::new(),
-            probe_left: PROBE_MAX,
+            held: Vec::new(),
+            is_probed: false,
             natures: Vec::new(),
             is_beginning: true,
             counts: Counts::default(),
@@ -154,14 +155,12 @@ impl Stream {
 
     /// Takes the next packet, which begins with the sync byte.
     pub(super) fn push(&mut self, packet: &[u8; LEN], out: &mut Vec<u8>) {
+        if !self.pending.is_empty() {
+            self.probe(packet, out);
+            return;
+        }
         let Some(view) = Packet::parse(packet) else { return };
         let pid = view.pid();
-        if !self.pending.is_empty() {
-            self.probe_left = self.probe_left.saturating_sub(1);
-            if self.probe_left == 0 {
-                self.begin(out);
-            }
-        }
         if view.transport_error() && self.role(pid) != Role::Lane {
             // Nothing in it can be believed, but it has its place in the stream.
             self.pass_unless_waiting(pid, packet, out);
@@ -180,7 +179,6 @@ impl Stream {
         }
         match self.role(pid) {
             Role::Table => self.take_table(packet, pid, out),
-            Role::Probe => self.probe(packet, out),
             _ if self.stage != Stage::Running => self.pass_unless_waiting(pid, packet, out),
             Role::Unknown if !self.is_settled() && pid.value() > SI_MAX => {}
             Role::Unknown | Role::Pass | Role::Gate | Role::Lane => {
@@ -191,6 +189,9 @@ impl Stream {
 
     /// The source is over.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        if !self.pending.is_empty() {
+            self.begin(out);
+        }
         self.lanes.iter_mut().for_each(|lane| lane.finish(out));
     }
 
@@ -304,11 +305,6 @@ impl Stream {
             return Taken::Strange;
         }
         if self.must_probe(&pmt) {
-            let is_same = |pending: &Vec<u8>| {
-                Pmt::parse(pending)
-                    .is_ok_and(|known| known.program_number() == pmt.program_number())
-            };
-            self.pending.retain(|pending| !is_same(pending));
             self.pending.push(section.to_vec());
             return Taken::Damaged;
         }
@@ -318,53 +314,51 @@ impl Stream {
 
     /// Whether some of the sound has to be looked into before the stream begins.
     fn must_probe(&mut self, pmt: &Pmt<'_>) -> bool {
-        if self.stage != Stage::Waiting || self.probe_left == 0 {
+        if self.stage != Stage::Waiting || self.is_probed {
             return false;
         }
         for entry in pmt.streams() {
             let sound = Sound::of(entry.stream_type, entry.descriptors);
             if let Some(Sound::Convertible(coding @ Coding::Mp2)) = sound
-                && self.nature(&entry) == Nature::Open
-                && self.role(entry.pid) == Role::Unknown
                 && self.probes.len() < TRACKS_MAX
             {
                 self.probes.push(Probe::new(entry.pid, entry.stream_type, coding));
-                self.set_role(entry.pid, Role::Probe);
             }
         }
-        pmt.streams().any(|entry| self.role(entry.pid) == Role::Probe)
+        !self.probes.is_empty()
     }
 
-    /// Looks into a packet of sound.
+    /// Keeps a packet until it is known what the sound is, into which it looks.
     fn probe(&mut self, packet: &[u8; LEN], out: &mut Vec<u8>) {
-        let Some(view) = Packet::parse(packet) else { return };
-        let Some(place) = self.probes.iter().position(|probe| probe.pid == view.pid()) else {
-            return;
-        };
-        let Some(probe) = self.probes.get_mut(place) else { return };
-        let nature = if view.scrambling() == 0 { probe.push(packet) } else { Nature::AsTold };
-        if nature == Nature::Open {
-            return;
+        self.held.extend_from_slice(packet);
+        let view = Packet::parse(packet).filter(|view| !view.transport_error());
+        if let Some(view) = view
+            && let Some(place) = self.probes.iter().position(|probe| probe.pid == view.pid())
+            && let Some(probe) = self.probes.get_mut(place)
+        {
+            let is_clear = view.scrambling() == 0;
+            let nature = if is_clear { probe.push(packet) } else { Nature::AsTold };
+            if nature != Nature::Open {
+                let probe = self.probes.swap_remove(place);
+                self.natures.push((probe.pid, probe.stream_type, nature));
+            }
         }
-        let probe = self.probes.swap_remove(place);
-        self.natures.push((probe.pid, probe.stream_type, nature));
-        self.set_role(probe.pid, Role::Unknown);
-        if self.probes.is_empty() {
+        if self.probes.is_empty() || self.held.len() >= PROBE_MAX {
             self.begin(out);
         }
     }
 
     /// The sound is known as far as it is going to be.
     fn begin(&mut self, out: &mut Vec<u8>) {
-        for probe in std::mem::take(&mut self.probes) {
-            self.set_role(probe.pid, Role::Unknown);
-        }
-        self.probe_left = 0;
+        self.probes.clear();
+        self.is_probed = true;
         for section in std::mem::take(&mut self.pending) {
             let Ok(pmt) = Pmt::parse(&section) else { continue };
             self.plan(&pmt, &section, out);
             self.announce(pmt.program_number(), out);
         }
+        let held = std::mem::take(&mut self.held);
+        held.as_chunks::<LEN>().0.iter().for_each(|packet| self.push(packet, out));
     }
 
     /// Appends the PMT of a programme between those of the source.
@@ -533,9 +527,7 @@ impl Stream {
                     self.is_beginning = false;
                 }
             }
-            Role::Unknown | Role::Pass | Role::Table | Role::Probe => {
-                out.extend_from_slice(&changed);
-            }
+            Role::Unknown | Role::Pass | Role::Table => out.extend_from_slice(&changed),
         }
         if let Some(pcr) = view.pcr() {
             self.tick(pid, pcr, out);
