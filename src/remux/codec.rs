@@ -3,6 +3,19 @@
 
 use std::fmt;
 
+pub use built_in::BuiltIn;
+
+mod aac;
+mod built_in;
+#[cfg(feature = "libav")]
+mod downmix;
+#[cfg(test)]
+mod fixtures;
+mod level;
+#[cfg(feature = "libav")]
+mod libav;
+mod mp2;
+
 /// Samples of each channel in a frame of AAC-LC (ISO/IEC 14496-3, 4.5.2.1.1).
 pub const AAC_FRAME: usize = 1024;
 
