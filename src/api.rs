@@ -4,6 +4,7 @@
 mod handler;
 mod overrides;
 mod relay;
+mod remux;
 mod route;
 mod switch;
 mod types;

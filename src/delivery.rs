@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use crate::channel::Channel;
 use crate::channel::Kind;
-use crate::config;
 use crate::config::Config;
 use crate::config::Join;
 use crate::delivery::attempt::Opened;
@@ -30,6 +29,7 @@ use crate::delivery::pipe::Carriage;
 use crate::delivery::reading::Extent;
 use crate::delivery::reading::Reading;
 use crate::delivery::reading::Rest;
+use crate::delivery::remuxing::Remuxing;
 use crate::delivery::seal::Behind;
 use crate::delivery::sessions::Opening;
 use crate::delivery::sessions::Role;
@@ -44,6 +44,7 @@ use crate::media::m3u8::Unfit;
 use crate::media::sniff::Container;
 use crate::media::ts::join::Manner;
 use crate::metrics::Metrics;
+use crate::remux::codec::Coding;
 use crate::transcode;
 use crate::transcode::Transcoder;
 use crate::upstream::Fetcher;
@@ -58,6 +59,7 @@ mod feed;
 mod first;
 pub mod held;
 mod hls;
+mod leeway;
 mod line;
 mod live;
 mod loss;
@@ -66,6 +68,7 @@ pub mod overrides;
 mod pace;
 pub mod pipe;
 mod reading;
+pub mod remuxing;
 pub mod resume;
 pub mod seal;
 pub mod sessions;
@@ -192,9 +195,15 @@ pub enum Error {
     /// As many FFmpeg processes as may run do: `relay.max_processes`.
     #[error("{0} FFmpeg processes are running, which is relay.max_processes")]
     NoProcess(usize),
-    /// The profile asks for what this build cannot do.
-    #[error("the profile `{0}` needs {1}, which this version does not have")]
-    Unsupported(String, &'static str),
+    /// The profile asks for sound to be converted, and this build decodes none that there is.
+    #[error(
+        "the sound is {}, which this build does not decode: build weir with `--features libav`, or set \
+         `audio.via: ffmpeg` in the profile", failure::codings(.0)
+    )]
+    Undecodable(Arc<[Coding]>),
+    /// The conversion of sound has failed before there were bytes.
+    #[error("the conversion of its sound has failed; the log says why")]
+    Remux,
     /// The client wants a form that the channel is not delivered in.
     #[error("this channel is delivered as {0}")]
     NotAcceptable(&'static str),
@@ -231,6 +240,7 @@ pub struct Delivery {
     seal: Arc<Seal>,
     hls: Arc<Hls>,
     shared: Arc<Shared>,
+    remuxing: Arc<Remuxing>,
     /// Whether the kernel lets bytes be spliced.
     splices: bool,
     /// Cancelled when the grace of a stop is over, so that sessions know who ended them.
@@ -272,6 +282,7 @@ impl Delivery {
             seal,
             hls,
             shared,
+            remuxing: Arc::new(Remuxing::new()),
             splices,
             cut,
         }
@@ -332,9 +343,6 @@ impl Delivery {
     /// # Errors
     /// See [`Error`]; nothing has been sent to the client then.
     pub async fn serve(&self, channel: &Arc<Channel>, wish: Wish) -> Result<Response<Body>, Error> {
-        if let Some(missing) = beyond_sharing(&channel.profile) {
-            return Err(Error::Unsupported(channel.profile.name.clone(), missing));
-        }
         if Self::is_packaged(channel) {
             return Err(Error::NotAcceptable("hls"));
         }
@@ -466,12 +474,4 @@ impl Delivery {
         control.end_with(session.leave().clone());
         session
     }
-}
-
-/// What the profile asks for beyond passing bytes through and sharing them.
-fn beyond_sharing(profile: &config::Profile) -> Option<&'static str> {
-    if profile.audio.is_some() {
-        return Some("the audio remux");
-    }
-    None
 }

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Catalog;
 use crate::channel::Channel;
 use crate::channel::Source;
+use crate::config::Audio;
 use crate::config::Config;
 use crate::config::Environment;
 use crate::ffmpeg::Hardware;
 use crate::lifecycle::nofile;
+use crate::media::sniff::Container;
 use crate::media::sniff::Verdict;
 use crate::media::sniff::sniff;
 use crate::metrics::Metrics;
+use crate::remux::codec::BuiltIn;
 use crate::transcode::Limits;
 use crate::transcode::Place;
 use crate::transcode::Transcoder;
@@ -24,11 +27,21 @@ use crate::upstream;
 use crate::upstream::Ask;
 use crate::upstream::Fetcher;
 use crate::upstream::Keep;
+use crate::upstream::UpstreamBody;
 use crate::upstream::fetch::status_error;
 use crate::upstream::tls::Tls;
+use tables::Tables;
+
+pub mod sound;
+mod tables;
 
 /// The start of 2026: a clock before it makes every certificate invalid.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+/// Bytes of a source in which its tables must come: twice what the fastest multiplex of a satellite sends in the half
+/// second that ETSI TR 101 290 (5.2.1) allows between two of them.
+const TABLES_WITHIN: usize = 16 << 20;
+/// How long the other programmes of a stream are waited for: some of those that are listed are not sent.
+const OTHER_TABLES: Duration = Duration::from_secs(1);
 
 /// Examines everything, one line each through `say`; `environment` is what FFmpeg would get some of. Answers whether all that is needed is there.
 ///
@@ -69,7 +82,8 @@ pub async fn examine(
     line(good, text);
     let (good, text) = directory(&config.state_dir);
     line(good, text);
-    for text in ffmpeg(&config, environment, &metrics).await {
+    let converted = sound::build_line(&config, &BuiltIn);
+    for text in converted.into_iter().chain(ffmpeg(&config, environment, &metrics).await) {
         say(&format!("     {text}\n"));
     }
     Ok(healthy)
@@ -106,15 +120,20 @@ async fn source_line(
             cookies: None,
             keep: Keep::Fresh,
         };
-        match first_bytes(fetcher, &ask).await {
-            Ok(what) => return (true, format!("{name}: {what}")),
+        match first_bytes(fetcher, &ask, channel.profile.audio.as_ref()).await {
+            Ok((good, what)) => return (good, format!("{name}: {what}")),
             Err(error) => last = error,
         }
     }
     (false, format!("{name}: {last}; {}", advice(&last)))
 }
 
-async fn first_bytes(fetcher: &Fetcher, ask: &Ask) -> Result<String, upstream::Error> {
+/// What the first bytes are, and what becomes of their sound where it is converted.
+async fn first_bytes(
+    fetcher: &Fetcher,
+    ask: &Ask,
+    audio: Option<&Audio>,
+) -> Result<(bool, String), upstream::Error> {
     let started = Instant::now();
     let mut answer = fetcher.fetch(ask).await?;
     if !answer.head.status.is_success() {
@@ -131,11 +150,35 @@ async fn first_bytes(fetcher: &Fetcher, ask: &Ask) -> Result<String, upstream::E
             Verdict::NeedMore => {}
             Verdict::Media(container) => {
                 let took = started.elapsed().as_millis();
-                return Ok(format!("{container:?}, first bytes after {took} ms"));
+                let what = format!("{container:?}, first bytes after {took} ms");
+                let Some(audio) = audio else { return Ok((true, what)) };
+                if !matches!(container, Container::MpegTs | Container::PaddedTs) {
+                    let text = "only the sound of transport streams is converted";
+                    return Ok((true, format!("{what}; {text}")));
+                }
+                let tables = tables(&seen, &mut answer.body, patience).await;
+                let (good, sound) = sound::fates(tables.pmts(), audio, &BuiltIn);
+                return Ok((good, format!("{what}; {sound}")));
             }
             Verdict::NotMedia(what) => return Err(upstream::Error::NotMedia(what)),
         }
     }
+}
+
+/// The tables of a stream whose first bytes have been `seen`, or what has come of them.
+async fn tables(seen: &[u8], body: &mut UpstreamBody, patience: Duration) -> Tables {
+    let mut tables = Tables::default();
+    tables.push(seen);
+    let (mut taken, mut until) = (seen.len(), Instant::now() + patience);
+    while !tables.are_whole() && taken < TABLES_WITHIN {
+        if tables.pmts().next().is_some() {
+            until = until.min(Instant::now() + OTHER_TABLES);
+        }
+        let Ok(Some(Ok(bytes))) = timeout_at(until, body.next()).await else { break };
+        taken += bytes.len();
+        tables.push(&bytes);
+    }
+    tables
 }
 
 /// What to do about a source that fails.
@@ -228,7 +271,11 @@ async fn ffmpeg(config: &Config, environment: &Environment, metrics: &Arc<Metric
 async fn try_ffmpeg(transcoder: &Transcoder) -> Vec<String> {
     let version = match transcoder.version().await {
         Ok(version) => version,
-        Err(why) => return vec![format!("FFmpeg: {why} (only profiles with `ffmpeg:` need it)")],
+        Err(why) => {
+            return vec![format!(
+                "FFmpeg: {why} (only profiles with `ffmpeg:` or `via: ffmpeg` need it)"
+            )];
+        }
     };
     let mut lines = vec![format!("FFmpeg: {version}")];
     for hardware in Hardware::ALL {

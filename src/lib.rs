@@ -63,6 +63,13 @@
 //! (`media::ts::join::{entry, skip}`), follows by reference, and skips when it is too slow. HLS that FFmpeg
 //! writes is served from its folder (`shared::files`).
 //!
+//! # Life of converted sound
+//! Where a channel's profile has `audio`, a client's or a relay's feed is read through a
+//! `delivery::remuxing::Converted`, which gives nothing before there is a stream that can be played: the same
+//! for one client (`remuxing::direct`) and for all of a relay. It gathers what the feed has, and a
+//! `remuxing::conversion` moves that with its `remux::Remux` to a thread of `remuxing::pool` and back.
+//! `remuxing::account` says what comes of it.
+//!
 //! What weir makes itself (`delivery::made`: a pattern, a message, an image, a slate) is a `delivery::line`
 //! to its feed as any connection is.
 //!
@@ -93,7 +100,7 @@
 //! layer remux     <- media
 //! layer delivery  <- channel config flow lifecycle media message metrics relay remux transcode upstream
 //! layer server    <- channel config delivery lifecycle listen message metrics
-//! layer api       <- channel config delivery lifecycle listen message metrics transcode
+//! layer api       <- channel config delivery lifecycle listen message metrics remux transcode
 //! layer watchdog  <- lifecycle listen
 //! layer doctor    <- channel config ffmpeg lifecycle media message metrics remux transcode upstream
 //! layer demo      <- config flow lifecycle listen media message metrics app
@@ -123,6 +130,8 @@
 //! - No URL beyond host and port, no credential and no token is ever formatted: their types print
 //!   nothing else.
 //! - No client of a relay can make its source or another client wait.
+//! - No sound is decoded or encoded by a task: that is for the threads of `delivery::remuxing`, of whose work each
+//!   session has one piece under way at most. While it has, nothing of its source is read.
 //! - No URL, no credential and no choice of a source is ever FFmpeg's, and no FFmpeg outlives weir.
 //! - No queue, buffer, wait or table is without a bound.
 //!

@@ -14,6 +14,7 @@ use weir::config::{self, Environment, Loaded};
 use weir::lifecycle::signals::Signals;
 use weir::lifecycle::systemd::{Notifier, watchdog_interval};
 use weir::listen::Activation;
+use weir::remux::codec::BuiltIn;
 use weir::transcode::exec;
 use weir::{demo, doctor, logging};
 
@@ -85,7 +86,7 @@ fn serve(file: Option<&Path>) -> Result<ExitCode, Failure> {
     let level = logging::start(&loaded.config.log).map_err(running)?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let again = loaded.path.clone();
-    let reload: Reload = Box::new(move || config::load(again.as_deref(), &environment));
+    let reload: Reload = Box::new(move || read(again.as_deref(), &environment));
     let surroundings = Surroundings { level, ..surroundings(reload) };
     block_on(async {
         let app = App::build(loaded.config, surroundings).map_err(not_built)?;
@@ -158,8 +159,15 @@ async fn run(app: App) -> Result<ExitCode, Failure> {
 
 fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Failure> {
     config::find_file(file, environment)
-        .and_then(|found| config::load(found.as_deref(), environment))
+        .and_then(|found| read(found.as_deref(), environment))
         .map_err(|error| Failure::Configuration(error.to_string()))
+}
+
+/// Reads the configuration, and warns of what this build cannot do of it.
+fn read(file: Option<&Path>, environment: &Environment) -> Result<Loaded, config::Error> {
+    let mut loaded = config::load(file, environment)?;
+    loaded.warnings.extend(doctor::sound::warnings(&loaded.config, &BuiltIn));
+    Ok(loaded)
 }
 
 /// The only place that reads the environment.

@@ -13,6 +13,7 @@ use crate::metrics::family::Family;
 use crate::metrics::ffmpeg::Ffmpeg;
 use crate::metrics::histogram::Histogram;
 use crate::metrics::relay::Relays;
+use crate::metrics::remux::Remux;
 use crate::metrics::upstream::Attempts;
 use crate::metrics::upstream::Failovers;
 use crate::metrics::upstream::Kept;
@@ -23,10 +24,12 @@ mod ffmpeg;
 pub mod histogram;
 pub mod process;
 mod relay;
+mod remux;
 mod upstream;
 
 pub use family::Value;
 pub use ffmpeg::FfmpegFigures;
+pub use remux::RemuxFigures;
 
 /// The side a byte was counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,7 @@ pub struct Metrics {
     relays: Relays,
     slates: Slates,
     ffmpeg: Ffmpeg,
+    remux: Remux,
     first_byte_seconds: Histogram,
     slot_wait_seconds: Histogram,
     http_requests_total: Family<2>,
@@ -105,6 +109,7 @@ impl Metrics {
             relays: Relays::new(),
             slates: Slates::new(),
             ffmpeg: Ffmpeg::new(),
+            remux: Remux::new(),
             first_byte_seconds: Histogram::new(
                 "weir_first_byte_seconds",
                 "From a client's request to its first media byte",
@@ -148,6 +153,7 @@ impl Metrics {
         self.relays.write(&mut text);
         self.slates.write(&mut text);
         self.ffmpeg.write(&mut text);
+        self.remux.write(&mut text);
         self.first_byte_seconds.write(&mut text);
         self.slot_wait_seconds.write(&mut text);
         self.http_requests_total.write(&mut text);
@@ -288,6 +294,16 @@ impl Metrics {
     #[must_use]
     pub fn ffmpeg(&self, channel: &str) -> FfmpegFigures {
         self.ffmpeg.of(channel)
+    }
+
+    /// The figures of one stream of `channel` whose sound is converted, and which may be of these `codecs`.
+    #[must_use]
+    pub fn remux(
+        &self,
+        channel: &str,
+        codecs: impl IntoIterator<Item = &'static str>,
+    ) -> RemuxFigures {
+        self.remux.of(channel, codecs)
     }
 
     /// From a client's request to its first media byte.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::api::remux::Remux;
 use crate::channel::Catalog;
 use crate::channel::Channel;
 use crate::channel::Kind;
@@ -98,6 +99,9 @@ pub(super) struct Status {
     /// Its FFmpeg, where its profile asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Process>,
+    /// The conversion of its sound, where its profile asks weir for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remux: Option<Remux>,
 }
 
 /// The FFmpeg of a relay.
@@ -245,6 +249,7 @@ pub(super) async fn start(
     let started = started.map_err(|error| {
         // What passes by itself is no fault of a source.
         let status = match &error {
+            Error::Undecodable(_) => StatusCode::NOT_IMPLEMENTED,
             Error::Full(_) | Error::NoProcess(_) | Error::Stopped => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -307,6 +312,7 @@ impl Status {
             buffer: Buffer::default(),
             clients: Vec::new(),
             process: None,
+            remux: None,
         }
     }
 
@@ -342,6 +348,7 @@ impl Status {
             },
             clients,
             process: view.process.as_ref().map(Process::of),
+            remux: view.remux.as_ref().map(Remux::of),
             ..Self::stopped(&view.channel)
         }
     }

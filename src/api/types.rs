@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::api::remux::Remux;
 use crate::channel::Channel;
 use crate::channel::Kind;
 use crate::channel::health::Standing;
+
 use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Shows;
 
@@ -25,6 +27,9 @@ pub(super) struct Session {
     user_agent: String,
     seconds: u64,
     bytes: u64,
+    /// The conversion of its sound, where that is done for it alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remux: Option<Remux>,
 }
 
 /// One channel, without a word of where it comes from but the host.
@@ -95,6 +100,7 @@ impl Session {
             user_agent: info.user_agent.as_deref().unwrap_or_default().to_owned(),
             seconds: info.started.elapsed().as_secs(),
             bytes: info.bytes.load(Ordering::Relaxed),
+            remux: info.remux().as_ref().map(Remux::of),
         }
     }
 }

@@ -20,7 +20,7 @@ const XG2G: [&str; 10] = [
     "XG2G_LISTEN",
     "XG2G_OWI_BASE",
     "XG2G_ENABLE_AUDIO_TRANSCODING",
-    "XG2G_USE_RUST_REMUXER",
+    REMUXER,
     "XG2G_AUDIO_CODEC",
     "XG2G_AUDIO_BITRATE",
     "XG2G_AUDIO_CHANNELS",
@@ -29,6 +29,8 @@ const XG2G: [&str; 10] = [
 const RECEIVER: &str = "receiver";
 /// Name of the profile that `XG2G_ENABLE_AUDIO_TRANSCODING` makes.
 const AAC: &str = "aac";
+/// Whether xg2g converts sound itself, or has FFmpeg do it.
+const REMUXER: &str = "XG2G_USE_RUST_REMUXER";
 /// Port of m3u-proxy when only its host is set.
 const M3U_PROXY_PORT: &str = "8085";
 
@@ -108,43 +110,49 @@ impl Aliases<'_, '_> {
         }
     }
 
+    /// xg2g converts the sound of what its proxy passes, for each client by itself, and gives the tuner back when
+    /// that client leaves. `delivery: direct` does the same; a shared channel would keep its tuner for
+    /// `relay.idle_timeout`, so that whoever zaps would soon have all tuners of the box. The `ffmpeg` program, which
+    /// xg2g takes in place of its remuxer, works on shared channels only.
     fn xg2g_audio(&mut self, receiver: Option<&str>) {
-        let enabled = self.flag("XG2G_ENABLE_AUDIO_TRANSCODING") == Some(true);
-        if self.flag("XG2G_USE_RUST_REMUXER") == Some(false) && enabled {
-            self.warn("XG2G_USE_RUST_REMUXER", "ignored; weir always converts sound in process");
-        }
+        let name = "XG2G_ENABLE_AUDIO_TRANSCODING";
         let settings = [
             ("XG2G_AUDIO_CODEC", "codec", str::to_ascii_lowercase as Normal),
             ("XG2G_AUDIO_BITRATE", "bitrate", bitrate),
             ("XG2G_AUDIO_CHANNELS", "channels", str::to_owned),
         ];
-        match (enabled, receiver) {
-            (true, Some(receiver)) => {
-                let aac = |keys: &[&'static str]| [&["profiles", AAC], keys].concat();
-                let name = "XG2G_ENABLE_AUDIO_TRANSCODING";
-                if self.find(&aac(&[])).is_none() {
-                    self.put(name, &aac(&["delivery"]), "shared");
-                    self.put(name, &aac(&["audio", "codec"]), "aac");
-                }
-                for (variable, key, normal) in settings {
-                    self.set(variable, &aac(&["audio", key]), normal);
-                }
-                self.set_to(name, &["receivers", receiver, "profile"], AAC, str::to_owned);
+        let enabled = self.flag(name) == Some(true);
+        let remuxer = self.flag(REMUXER);
+        let Some(receiver) = receiver.filter(|_| enabled) else {
+            if enabled {
+                return self.warn(name, "ignored, because there is no receiver");
             }
-            (true, None) => {
-                self.warn("XG2G_ENABLE_AUDIO_TRANSCODING", "ignored, because there is no receiver");
-            }
-            (false, _) => {
-                for (variable, ..) in settings {
-                    if self.text(variable).is_some() {
-                        self.warn(
-                            variable,
-                            "ignored, because XG2G_ENABLE_AUDIO_TRANSCODING is not true",
-                        );
-                    }
+            for (variable, ..) in settings {
+                if self.text(variable).is_some() {
+                    let text = "ignored, because XG2G_ENABLE_AUDIO_TRANSCODING is not true";
+                    self.warn(variable, text);
                 }
+            }
+            return;
+        };
+        let aac = |keys: &[&'static str]| [&["profiles", AAC], keys].concat();
+        if self.find(&aac(&[])).is_none() && remuxer == Some(false) {
+            self.put(REMUXER, &aac(&["delivery"]), "shared");
+        }
+        for (variable, key, normal) in settings {
+            self.set(variable, &aac(&["audio", key]), normal);
+        }
+        // A profile of the user's own may have FFmpeg do it, with arguments of its own.
+        if self.find(&aac(&["ffmpeg"])).is_none() {
+            if self.find(&aac(&["audio", "codec"])).is_none() {
+                self.put(name, &aac(&["audio", "codec"]), "aac");
+            }
+            if let Some(remuxer) = remuxer {
+                let via = if remuxer { "remux" } else { "ffmpeg" };
+                self.set_to(REMUXER, &aac(&["audio", "via"]), via, str::to_owned);
             }
         }
+        self.set_to(name, &["receivers", receiver, "profile"], AAC, str::to_owned);
     }
 
     /// m3u-proxy's names are so general (`HOST`, `PORT`) that other software sets them too, so they count only when

@@ -18,6 +18,7 @@ use crate::ffmpeg::Arguments;
 use crate::ffmpeg::Target;
 
 mod built_in;
+mod sound;
 
 /// Words in the name of an FFmpeg option whose value is likely secret.
 const SECRET_OPTIONS: [&str; 7] = ["header", "cookie", "_key", "pass", "token", "auth", "user"];

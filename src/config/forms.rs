@@ -133,7 +133,15 @@ impl Form for Bitrate {
     }
 
     fn read(&self, text: &str) -> Result<u32, String> {
-        bounded(text, units::bitrate(text)?, &self.min, &self.max, |bps| units::show_bitrate(*bps))
+        let bps = units::bitrate(text)?;
+        let read = bounded(text, bps, &self.min, &self.max, |bps| units::show_bitrate(*bps));
+        // FFmpeg counts bits, people thousands of them.
+        let is_meant = |bps: &u32| (self.min..=self.max).contains(bps);
+        let meant = bps.checked_mul(1000).filter(is_meant).map(units::show_bitrate);
+        read.map_err(|text| match meant {
+            Some(meant) => format!("{text}; did you mean {meant}?"),
+            None => text,
+        })
     }
 
     fn show(&self, value: &u32) -> String {
@@ -358,7 +366,8 @@ fn begins_url(text: &str) -> bool {
     })
 }
 
-fn bounded<T: PartialOrd>(
+/// `value`, written as `text`, if it is within the bounds.
+pub(crate) fn bounded<T: PartialOrd>(
     text: &str,
     value: T,
     min: &T,

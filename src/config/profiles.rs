@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::audio::Audio;
+use super::audio::Conversion;
 use super::ffmpeg::Ffmpeg;
-use super::forms::Bitrate;
 use super::forms::Choice;
-use super::forms::Count;
 use super::forms::check_name;
 use super::mistake::Origin;
 use super::walk::Named;
@@ -24,9 +24,10 @@ pub struct Profile {
     pub name: String,
     /// One upstream connection a client, or one for all. Default `direct`.
     pub delivery: Delivery,
-    /// Sound converted in process; only with `delivery: shared`.
+    /// Sound converted in process, for each client of a direct delivery, once for all of a shared one.
     pub audio: Option<Audio>,
-    /// The stream goes through FFmpeg; only with `delivery: shared`, never with `audio`.
+    /// The stream goes through FFmpeg, also where `audio` is written with `via: ffmpeg`; only with
+    /// `delivery: shared`, never together with the other one.
     pub ffmpeg: Option<Ffmpeg>,
 }
 
@@ -41,33 +42,9 @@ pub enum Delivery {
     Auto,
 }
 
-/// Sound that weir converts to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audio {
-    /// The codec. Default AAC.
-    pub codec: AudioCodec,
-    /// Bits per second. Default 192000, 32000 to 512000.
-    pub bitrate: u32,
-    /// Channels: 1 or 2. Default 2.
-    pub channels: u8,
-}
-
-/// The codecs that weir converts to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AudioCodec {
-    /// AAC-LC.
-    Aac,
-}
-
 impl Default for Profile {
     fn default() -> Self {
         Self { name: PASSTHROUGH.to_owned(), delivery: Delivery::Direct, audio: None, ffmpeg: None }
-    }
-}
-
-impl Default for Audio {
-    fn default() -> Self {
-        Self { codec: AudioCodec::Aac, bitrate: 192_000, channels: 2 }
     }
 }
 
@@ -112,63 +89,49 @@ impl Profile {
         let mut section = Section::open(walk, Some(named.node), named.path, named.origin);
         let (delivery, origin) =
             section.placed(walk, "delivery", &deliveries, Self::default().delivery);
-        let audio = Audio::read(&mut section, walk);
+        let conversion = Conversion::read(&mut section, walk);
         let ffmpeg = Ffmpeg::read(&mut section, walk);
-        let origin = if origin == Origin::Default { section.origin.clone() } else { origin };
-        let profile = Self { name: named.name.to_owned(), delivery, audio, ffmpeg };
-        if walk.mistakes.len() == mistakes {
-            let key = section.path.key("delivery");
-            match (&profile.audio, &profile.ffmpeg) {
-                (Some(_), Some(_)) => {
-                    walk.mistake(
-                        &section.origin,
-                        &section.path,
-                        "`audio` and `ffmpeg` exclude each other; keep one",
-                    );
-                }
-                (None, None) => {}
-                _ if named.name == PASSTHROUGH => {}
-                _ if delivery == Delivery::Shared => {}
-                _ => walk.mistake(
-                    &origin,
-                    &key,
-                    "`audio` and `ffmpeg` work on a shared stream; write delivery: shared",
-                ),
-            }
-            if named.name == PASSTHROUGH && profile != Self::default() {
+        if walk.mistakes.len() > mistakes {
+            // What was read in place of a mistake is no basis for others.
+        } else if named.name == PASSTHROUGH {
+            if delivery != Self::default().delivery || conversion.is_some() || ffmpeg.is_some() {
                 let text =
                     "`passthrough` is built in and touches nothing; give this profile another name";
                 walk.mistake(named.origin, &section.path, text);
             }
+        } else {
+            let at = if origin == Origin::Default { &section.origin } else { &origin };
+            check_together(&section, walk, (delivery, at), conversion.as_ref(), ffmpeg.as_ref());
         }
+        let (audio, ffmpeg) = match conversion {
+            Some(Conversion::Remux(audio)) => (Some(audio), ffmpeg),
+            Some(Conversion::Ffmpeg(converting)) => (None, Some(converting)),
+            None => (None, ffmpeg),
+        };
         section.finish(walk);
-        profile
+        Self { name: named.name.to_owned(), delivery, audio, ffmpeg }
     }
 }
 
-impl Audio {
-    /// Reads `audio` of a profile.
-    fn read(profile: &mut Section<'_>, walk: &mut Walk<'_>) -> Option<Self> {
-        let default = Self::default();
-        let mut section = profile.section(walk, "audio");
-        if section.is_absent() {
-            walk.effective.null(&section.path, &section.origin);
-            section.know(&["codec", "bitrate", "channels"]);
-            section.finish(walk);
-            return None;
+/// Notes what cannot be had together. FFmpeg is one process for all clients of a channel, so its stream is shared.
+fn check_together(
+    section: &Section<'_>,
+    walk: &mut Walk<'_>,
+    (delivery, delivery_origin): (Delivery, &Origin),
+    conversion: Option<&Conversion>,
+    ffmpeg: Option<&Ffmpeg>,
+) {
+    let what = match (conversion, ffmpeg) {
+        (Some(_), Some(_)) => {
+            let text = "`audio` and `ffmpeg` exclude each other; keep one";
+            return walk.mistake(&section.origin, &section.path, text);
         }
-        let codecs = Choice(&[("aac", AudioCodec::Aac)]);
-        let audio = Self {
-            codec: section.value(walk, "codec", &codecs, default.codec),
-            bitrate: section.value(
-                walk,
-                "bitrate",
-                &Bitrate { min: 32_000, max: 512_000 },
-                default.bitrate,
-            ),
-            channels: section.value(walk, "channels", &Count { min: 1, max: 2 }, default.channels),
-        };
-        section.finish(walk);
-        Some(audio)
+        (None, Some(_)) => "`ffmpeg`",
+        (Some(Conversion::Ffmpeg(_)), None) => "`audio` with via: ffmpeg",
+        (Some(Conversion::Remux(_)) | None, None) => return,
+    };
+    if delivery != Delivery::Shared {
+        let text = format!("{what} works on a shared stream; write delivery: shared");
+        walk.mistake(delivery_origin, &section.path.key("delivery"), text);
     }
 }

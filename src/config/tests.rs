@@ -85,7 +85,7 @@ fn valid_files_read_and_show_what_they_say() {
         }
         files += 1;
     }
-    assert_eq!((files, shows), (11, 55));
+    assert_eq!((files, shows), (13, 74));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn invalid_files_name_every_mistake_at_its_place() {
         seen += expected.len();
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!((files, seen), (25, 154));
+    assert_eq!((files, seen), (28, 182));
 }
 
 /// Whether `mistake` is what `# expect: {expected}` says.

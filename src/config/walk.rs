@@ -183,6 +183,12 @@ impl<'n> Section<'n> {
         self.entries.iter().any(|entry| entry.key == key && written(&entry.node))
     }
 
+    /// Where a value is written at `key`, null excluded.
+    pub(crate) fn written_at(&self, key: &str) -> Option<&'n Origin> {
+        let written = |entry: &&Entry| entry.key == key && !entry.node.is_null();
+        self.entries.iter().find(written).map(|entry| &entry.node.origin)
+    }
+
     /// Whether nothing is written here, or keys without values only.
     pub(crate) fn is_absent(&self) -> bool {
         self.entries.iter().all(|entry| entry.node.is_null()) && !self.refused

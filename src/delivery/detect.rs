@@ -43,7 +43,7 @@ impl Delivery {
             // It is made, and says nothing of the channel's other sources.
             first if wish.method == Method::GET => {
                 let question = Question { want: Want::Live, ..question };
-                return Ok(self.stream(channel, wish, first, question));
+                return self.stream(channel, wish, first, question).await;
             }
             _ => return self.live(channel, wish).await,
         };
@@ -52,7 +52,7 @@ impl Delivery {
         match kind {
             Kind::Live if wish.method == Method::GET => {
                 let question = Question { want: Want::Live, ..question };
-                Ok(self.stream(channel, wish, First::Source(opened.into()), question))
+                self.stream(channel, wish, First::Source(opened.into()), question).await
             }
             Kind::Vod if plain => Ok(self.file(channel, wish, opened, Piece::Whole)),
             // Asked again, now rightly; the first connection is closed before the second opens.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::channel::health;
 use crate::delivery::resume::Refusal;
 use crate::media::m3u8::Unfit;
+use crate::remux::codec::Coding;
 use crate::upstream;
 
 /// One source that was tried and failed.
@@ -127,6 +128,11 @@ impl Failure {
             Self::Upstream(_) | Self::NoStart(_) | Self::Unfit(_) | Self::OtherFile(_) => None,
         }
     }
+}
+
+/// Kinds of sound, for a sentence: `AC-3 and MP2`.
+pub(super) fn codings(codings: &[Coding]) -> String {
+    codings.iter().map(|coding| coding.name()).collect::<Vec<_>>().join(" and ")
 }
 
 /// All failures in the order they happened, for a sentence.

@@ -172,6 +172,11 @@ impl Feed {
         }
     }
 
+    /// How long its sources may take to answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.course.question.config.failover.response_timeout
+    }
+
     /// The next bytes for the client. The end comes when no source is left; it is a clean one where
     /// the last source ended cleanly.
     pub(crate) fn poll_next(

@@ -124,6 +124,7 @@ impl Delivery {
         if wish.method == Method::HEAD {
             return Ok(playlist_answer(String::new(), wish));
         }
+        self.leaves_sound(channel, "it is passed as HLS; ?format=ts asks for one stream");
         let (viewing, list) = match self.hls.viewings.of(channel, &wish.viewer) {
             Some(viewing) => {
                 let list = self.list(&viewing, &Place::own(viewing.source()), &wish).await?;

@@ -14,6 +14,7 @@ use crate::delivery::Held;
 use crate::delivery::Wish;
 use crate::delivery::attempt::Question;
 use crate::delivery::first::First;
+use crate::delivery::remuxing;
 use crate::media::sniff::Container;
 use crate::message::headers::media_type;
 
@@ -33,18 +34,28 @@ impl Delivery {
         }
         let question = Question::of(&wish);
         let first = self.first(channel, &question).await?;
-        Ok(self.stream(channel, wish, first, question))
+        self.stream(channel, wish, first, question).await
     }
 
     /// The answer for a stream that begins with `first`; other sources are asked `question`.
-    pub(super) fn stream(
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// Where the sound is to be converted and cannot be, or what begins is no stream after all.
+    pub(super) async fn stream(
         &self,
         channel: &Arc<Channel>,
         wish: Wish,
         first: First,
         question: Question,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Error> {
         let container = first.container();
+        if remuxing::asked(&channel.profile).is_some() {
+            if container == Container::MpegTs {
+                return self.converted(channel, wish, first, question).await;
+            }
+            self.leaves_sound(channel, "what its source sends is no MPEG transport stream");
+        }
         let headers = first.headers();
         let media_type = match container {
             Container::MpegTs | Container::PaddedTs => MPEG_TS,
@@ -64,7 +75,7 @@ impl Delivery {
         if let Some(coding) = coding {
             response.headers_mut().insert(CONTENT_ENCODING, coding);
         }
-        response
+        Ok(response)
     }
 }
 

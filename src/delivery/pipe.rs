@@ -11,6 +11,7 @@ use crate::delivery::cut::Cut;
 use crate::delivery::feed::Feed;
 use crate::delivery::hls::Reader;
 use crate::delivery::reading::Reading;
+use crate::delivery::remuxing::Begun;
 use crate::delivery::sessions::End;
 use crate::delivery::sessions::Session;
 use crate::delivery::shared::Client;
@@ -26,6 +27,8 @@ pub(crate) enum Carriage {
     Shared(Reader),
     /// A live stream that others are given too.
     Relayed(Box<Client>),
+    /// A live stream, over any number of sources, whose sound is converted.
+    Converted(Box<Begun>),
 }
 
 /// The body of a session: frames come from the upstream connection when hyper has room for them,
@@ -70,6 +73,7 @@ impl Body for SessionBody {
             Carriage::File(reading) => reading.poll_next(cx, &mut me.session),
             Carriage::Shared(reader) => reader.poll_next(cx, &mut me.session),
             Carriage::Relayed(client) => client.poll_next(cx, &mut me.session),
+            Carriage::Converted(begun) => begun.poll_next(cx, &mut me.session),
         };
         next.map_ok(|bytes| {
             me.session.passed(bytes.len());
@@ -79,7 +83,9 @@ impl Body for SessionBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.carriage {
-            Carriage::Live(_) | Carriage::Relayed(_) => SizeHint::default(),
+            Carriage::Live(_) | Carriage::Relayed(_) | Carriage::Converted(_) => {
+                SizeHint::default()
+            }
             Carriage::File(reading) => reading.size_hint(),
             Carriage::Shared(reader) => reader.size_hint(),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use crate::delivery::Viewer;
 use crate::delivery::desk::Desk;
 use crate::delivery::failover::Reason;
 use crate::delivery::line::Line;
+use crate::delivery::remuxing::Ledger;
 use crate::flow::Control;
 use crate::lifecycle::Notice;
 use crate::media::ts::join::Seam;
@@ -73,7 +74,8 @@ pub(crate) struct Session {
     /// One request of a session that has many: it is in no list and says nothing.
     is_part: bool,
     _place: Box<dyn std::any::Any + Send + Sync>,
-    _counted: Option<Presence>,
+    /// From its beginning on.
+    counted: Option<Presence>,
 }
 
 impl Sessions {
@@ -154,8 +156,10 @@ impl Sessions {
     fn settle(&self, info: &Info) {
         let bytes = info.bytes.load(Ordering::Relaxed);
         let new = bytes - info.counted.swap(bytes, Ordering::Relaxed);
+        let received = info.received();
+        let newly_received = received - info.counted_in.swap(received, Ordering::Relaxed);
         if !matches!(info.role, Role::Fed { .. }) {
-            self.metrics.bytes(Direction::In).add(new);
+            self.metrics.bytes(Direction::In).add(newly_received);
         }
         if !info.is_relay() {
             self.metrics.bytes(Direction::Out).add(new);
@@ -164,6 +168,13 @@ impl Sessions {
 
     /// Begins a session and says so.
     pub(crate) fn begin(&self, opening: Opening) -> Session {
+        let mut session = self.enter(opening);
+        session.begins();
+        session
+    }
+
+    /// A session that is to begin: it is in the list, and nothing is said of it.
+    pub(crate) fn enter(&self, opening: Opening) -> Session {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let channel = opening.channel;
         let info = Arc::new(Info {
@@ -176,7 +187,10 @@ impl Sessions {
             user_agent: opening.user_agent,
             started: opening.started,
             bytes: AtomicU64::new(0),
+            received: AtomicU64::new(0),
             counted: AtomicU64::new(0),
+            counted_in: AtomicU64::new(0),
+            remux: OnceLock::new(),
             viewer: opening.viewer,
             role: opening.role,
             lease: Mutex::new(opening.slot),
@@ -187,18 +201,6 @@ impl Sessions {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.insert(id, Arc::clone(&info));
         drop(running);
-        let counted = if info.is_relay() {
-            let (source, way) = (info.source(), info.way);
-            tracing::info!(channel = %channel.id, session = id, source, way, "relay begins");
-            self.metrics.relays(&channel.id)
-        } else {
-            let first = opening.started.elapsed();
-            self.metrics.first_byte(first);
-            let (source, way, first_byte_ms) = (info.source(), info.way, millis(first));
-            let client = info.shown_client();
-            tracing::info!(channel = %channel.id, session = id, source, client, way, first_byte_ms, "session begins");
-            self.metrics.sessions(&channel.id)
-        };
         Session {
             info,
             sessions: self.clone(),
@@ -207,7 +209,7 @@ impl Sessions {
             cut: opening.cut,
             _place: opening.place,
             is_part: false,
-            _counted: Some(Presence::enter(counted)),
+            counted: None,
         }
     }
 
@@ -228,12 +230,43 @@ impl Sessions {
             cut,
             is_part: true,
             _place: place,
-            _counted: None,
+            counted: None,
         }
     }
 }
 
 impl Session {
+    /// There are bytes for whoever it is of: it begins, and says so.
+    pub(crate) fn begins(&mut self) {
+        let (info, metrics) = (&self.info, &self.sessions.metrics);
+        let (channel, session) = (&info.channel.id, info.id);
+        let (source, way) = (info.source(), info.way);
+        let counted = if info.is_relay() {
+            tracing::info!(%channel, session, source, way, "relay begins");
+            metrics.relays(channel)
+        } else {
+            let first = info.started.elapsed();
+            metrics.first_byte(first);
+            let (client, first_byte_ms) = (info.shown_client(), millis(first));
+            tracing::info!(%channel, session, source, client, way, first_byte_ms, "session begins");
+            metrics.sessions(channel)
+        };
+        self.counted = Some(Presence::enter(counted));
+    }
+
+    /// Its sound is converted, so what comes from the source is not what goes to the client: where that is
+    /// noted.
+    pub(crate) fn converts(&self) -> Arc<Ledger> {
+        Arc::clone(self.info.remux.get_or_init(Arc::default))
+    }
+
+    /// Counts bytes that came from the source and are converted.
+    pub(crate) fn received(&self, bytes: usize) {
+        // As in [`Session::passed`].
+        let before = self.info.received.load(Ordering::Relaxed);
+        self.info.received.store(before + bytes as u64, Ordering::Relaxed);
+    }
+
     /// Counts bytes that came from the source and go to the client.
     pub(crate) fn passed(&self, bytes: usize) {
         if self.is_part {
@@ -347,6 +380,10 @@ impl Drop for Session {
         running.remove(&info.id);
         self.sessions.settle(info);
         drop(running);
+        if self.counted.is_none() {
+            // It has not begun, and its client is told why.
+            return;
+        }
         let (channel, session, source) = (&info.channel.id, info.id, info.source());
         let (bytes, seconds) =
             (info.bytes.load(Ordering::Relaxed), info.started.elapsed().as_secs());

@@ -68,6 +68,7 @@ pub mod view;
 mod watchers;
 
 pub(crate) use client::Client;
+pub(super) use client::closed_by;
 pub(crate) use watchers::Watchers;
 
 /// How often a client tries again whose relay has ended at the moment at which it came.
@@ -268,7 +269,8 @@ impl Delivery {
             role: Role::Relay(Arc::clone(&relay.watchers)),
         });
         let feed = feeding.begin(session.info().id);
-        Ok(Pump::new((feed, session), writer, (converter, files), patience))
+        let stream = self.heard(feed, &session);
+        Ok(Pump::new((stream, session), writer, (converter, files), patience))
     }
 
     /// What makes another stream of the channel's, if its profile asks for it.
@@ -327,14 +329,18 @@ impl Delivery {
                     relay.state.send_replace(State::Failed(Error::Ffmpeg(why)));
                     return;
                 }
+                News::NoStream(error) => {
+                    pump.ended(End::SourceFailed("no_start"));
+                    relay.state.send_replace(State::Failed(error));
+                    return;
+                }
                 News::Closed(closed) => {
                     // Whoever comes now begins another one.
                     self.shared.remove(relay, true);
                     relay.buffer.close(closed);
                     pump.ended(client::end_of(closed).0);
-                    let over =
-                        if has_begun { State::Over } else { not_begun(closed, info.source()) };
-                    relay.state.send_replace(over);
+                    let failed = || State::Failed(not_begun(closed, info.source()));
+                    relay.state.send_replace(if has_begun { State::Over } else { failed() });
                     return;
                 }
             }
@@ -378,18 +384,18 @@ impl Delivery {
     }
 }
 
-/// What those are told who wait for a relay that has ended before they could begin.
-fn not_begun(closed: Closed, source: usize) -> State {
+/// What those are told who wait for a stream that has ended before they could begin.
+pub(super) fn not_begun(closed: Closed, source: usize) -> Error {
     let why = match closed {
         Closed::Complete | Closed::Ended => "it ended before there was a picture or sound",
         Closed::Failed(_) => "it broke before there was a picture or sound",
         Closed::Silent => "it went silent before there was a picture or sound",
         Closed::Replaced => "its connection was needed for something else",
         Closed::Reloaded => "a reload has changed the channel",
-        Closed::Stopped => return State::Failed(Error::Stopped),
+        Closed::Stopped => return Error::Stopped,
     };
     let failure = Arc::new(Failure::NoStart(why));
-    State::Failed(Error::Exhausted(vec![Attempt { source, failure }]))
+    Error::Exhausted(vec![Attempt { source, failure }])
 }
 
 /// Why a relay is told to leave.

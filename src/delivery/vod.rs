@@ -60,7 +60,10 @@ impl Delivery {
             return answer(status, headers, Either::Left(Held::empty()));
         }
         match &piece {
-            Piece::Whole => wish.control.wait_for_ever(),
+            Piece::Whole => {
+                self.leaves_sound(channel, "it is a file, of which clients ask for parts");
+                wish.control.wait_for_ever();
+            }
             Piece::Segment(..) => wish.control.limit_patience(wish.config.limits.client_timeout),
         }
         let extent = content_length(&headers).map_or(Extent::Delimited, Extent::Sized);

@@ -3,6 +3,7 @@
 //! clock, no I/O, no panic on hostile bytes.
 
 pub mod join;
+pub mod kind;
 pub mod packet;
 pub mod pes;
 pub mod psi;

@@ -24,6 +24,11 @@ impl Value {
         self.0.fetch_sub(i64::try_from(amount).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
+    /// Puts `figure` in its place (gauges only).
+    pub fn set(&self, figure: i64) {
+        self.0.store(figure, Ordering::Relaxed);
+    }
+
     /// The figure now.
     #[must_use]
     pub fn get(&self) -> i64 {
@@ -104,7 +109,8 @@ impl<const N: usize> Family<N> {
             text.push_str(if N == 0 { " " } else { "} " });
             let figure = value.get();
             _ = if self.is_in_thousandths {
-                writeln!(text, "{}.{:03}", figure / 1000, figure % 1000)
+                let (sign, figure) = (if figure < 0 { "-" } else { "" }, figure.unsigned_abs());
+                writeln!(text, "{sign}{}.{:03}", figure / 1000, figure % 1000)
             } else {
                 writeln!(text, "{figure}")
             };

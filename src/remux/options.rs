@@ -11,8 +11,8 @@ pub struct Options {
     pub bitrate: u32,
     /// Channels of each track: 1 or 2.
     pub channels: u8,
-    /// The languages (ISO 639-2, lower case) of the tracks that are kept, the preferred one first; empty keeps
-    /// all. Where a programme has none of them it keeps all of its tracks: wrong sound is better than none.
+    /// The languages (ISO 639-2) of the tracks that are kept, letter by letter as the stream has them but for their
+    /// case, the preferred one first; empty keeps all. Where a programme has none of them it keeps all of its tracks: wrong sound is better than none.
     pub languages: Vec<[u8; 3]>,
     /// How many tracks of a programme are kept at most, the preferred ones first.
     pub tracks: usize,

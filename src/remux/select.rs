@@ -6,31 +6,6 @@ use crate::media::ts::psi::descriptor_tag;
 /// `audio_type` of a description for those who do not see the picture (ISO/IEC 13818-1, table 2-60).
 const VISUAL_IMPAIRED: u8 = 3;
 
-/// Languages whose code for bibliographies differs from the one for terminology (ISO 639-2), which is what players
-/// and most broadcasters use.
-const TWINS: [([u8; 3], [u8; 3]); 20] = [
-    (*b"alb", *b"sqi"),
-    (*b"arm", *b"hye"),
-    (*b"baq", *b"eus"),
-    (*b"bur", *b"mya"),
-    (*b"chi", *b"zho"),
-    (*b"cze", *b"ces"),
-    (*b"dut", *b"nld"),
-    (*b"fre", *b"fra"),
-    (*b"geo", *b"kat"),
-    (*b"ger", *b"deu"),
-    (*b"gre", *b"ell"),
-    (*b"ice", *b"isl"),
-    (*b"mac", *b"mkd"),
-    (*b"mao", *b"mri"),
-    (*b"may", *b"msa"),
-    (*b"per", *b"fas"),
-    (*b"rum", *b"ron"),
-    (*b"slo", *b"slk"),
-    (*b"tib", *b"bod"),
-    (*b"wel", *b"cym"),
-];
-
 /// What the descriptors of a track say of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
@@ -61,7 +36,7 @@ impl Told {
     /// Which of the wanted languages it has, the first being 0.
     fn rank(&self, wanted: &[[u8; 3]]) -> Option<usize> {
         let has = |wanted: &[u8; 3]| {
-            let same = |code: &[u8; 3]| canonical(*code) == canonical(*wanted);
+            let same = |code: &[u8; 3]| code.eq_ignore_ascii_case(wanted);
             self.languages.iter().flatten().any(same)
         };
         wanted.iter().position(has)
@@ -82,11 +57,6 @@ pub(super) fn select(tracks: &[Told], languages: &[[u8; 3]], max: usize) -> Vec<
     kept.into_iter().map(|(place, _)| place).collect()
 }
 
-fn canonical(code: [u8; 3]) -> [u8; 3] {
-    let code = code.map(|letter| letter.to_ascii_lowercase());
-    TWINS.iter().find(|(twin, _)| *twin == code).map_or(code, |(_, code)| *code)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,10 +73,10 @@ mod tests {
         let kept = |languages: &[[u8; 3]], max| select(&tracks, languages, max);
         assert_eq!(kept(&[], usize::MAX), [0, 1, 2, 3, 4]);
         assert_eq!(kept(&[], 2), [0, 2], "no description among few");
-        assert_eq!(kept(&[*b"deu", *b"eng"], usize::MAX), [2, 3]);
+        assert_eq!(kept(&[*b"ger", *b"eng"], usize::MAX), [2, 3]);
         assert_eq!(kept(&[*b"eng", *b"ger"], usize::MAX), [3, 2]);
-        assert_eq!(kept(&[*b"eng", *b"deu"], 1), [3]);
-        assert_eq!(kept(&[*b"fre"], usize::MAX), [0, 1]);
+        assert_eq!(kept(&[*b"eng", *b"ger"], 1), [3]);
+        assert_eq!(kept(&[*b"fra"], usize::MAX), [0, 1]);
         assert_eq!(
             kept(&[*b"ita"], usize::MAX),
             [0, 1, 2, 3, 4],
@@ -122,10 +92,5 @@ mod tests {
         assert_eq!(select(&[told(b"ita", 0), both], &[*b"fra"], 9), [1]);
         assert_eq!(both.language().as_deref(), Some("deu"));
         assert_eq!(Told::of(b"\x0A\x04\0\0\0\0").language(), None);
-    }
-
-    #[test]
-    fn twins_are_not_the_same_word() {
-        assert!(TWINS.iter().all(|(twin, code)| twin != code && canonical(*twin) == *code));
     }
 }

@@ -383,7 +383,11 @@ fn undelivered(channel: &Channel, asked: &Asked<'_>, error: &delivery::Error) ->
     // What a client can bring about by asking is no business of the operator's.
     let is_ours = matches!(
         error,
-        delivery::Error::Exhausted(_) | delivery::Error::Playlist(_) | delivery::Error::Ffmpeg(_)
+        delivery::Error::Exhausted(_)
+            | delivery::Error::Playlist(_)
+            | delivery::Error::Ffmpeg(_)
+            | delivery::Error::Undecodable(_)
+            | delivery::Error::Remux
     );
     if is_ours {
         tracing::error!(%channel, %client, status, "no stream for a client: {error}");

@@ -132,7 +132,8 @@ impl Problem {
             }
             Cause::Missing(410) => StatusCode::GONE,
             Cause::Missing(_) => StatusCode::NOT_FOUND,
-            Cause::Unsupported(..) => StatusCode::NOT_IMPLEMENTED,
+            Cause::Undecodable(_) => StatusCode::NOT_IMPLEMENTED,
+            Cause::Remux => StatusCode::INTERNAL_SERVER_ERROR,
             Cause::NotAcceptable(_) | Cause::Unfit(_) => StatusCode::NOT_ACCEPTABLE,
             Cause::Playlist(_) | Cause::Ffmpeg(_) => StatusCode::BAD_GATEWAY,
             Cause::Forged => StatusCode::FORBIDDEN,

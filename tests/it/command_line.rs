@@ -1,6 +1,7 @@
 //! The command line: what each command prints, and the code that it ends with.
 
 pub(crate) mod process;
+mod sound;
 
 use std::net::Ipv4Addr;
 use std::net::TcpListener;

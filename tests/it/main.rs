@@ -34,6 +34,7 @@ mod range;
 mod redirects;
 mod relay;
 mod reload;
+mod remux;
 mod requests;
 mod slates;
 mod slow_clients;

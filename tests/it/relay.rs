@@ -7,6 +7,7 @@ mod control;
 mod ffmpeg;
 mod kinds;
 mod slow;
+mod sound;
 mod sources;
 
 use serde_json::Value;

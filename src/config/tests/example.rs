@@ -60,8 +60,8 @@ fn holds_every_key() {
         ["state_dir: state  # default"],
         "null there means a default of its own"
     );
-    assert_eq!(seen, 91);
-    assert_eq!(leaves(&effective).len(), 91);
+    assert_eq!(seen, 98);
+    assert_eq!(leaves(&effective).len(), 98);
     for key in TOP_KEYS {
         assert!(effective.contains(&format!("{key}:")), "{key}");
     }
@@ -97,6 +97,12 @@ fn shows_the_defaults() {
         ("profiles.passthrough.delivery", "direct".to_owned()),
         ("profiles.aac.audio.bitrate", units::show_bitrate(Audio::default().bitrate)),
         ("profiles.aac.audio.channels", Audio::default().channels.to_string()),
+        ("profiles.aac.audio.languages", String::new()),
+        ("profiles.aac.audio.tracks", "null".to_owned()),
+        ("profiles.aac.audio.pcr_offset", units::show_duration(Audio::default().pcr_offset)),
+        ("profiles.aac.audio.downmix_gain_db", Audio::default().downmix_gain_db.to_string()),
+        ("profiles.aac.audio.target_level", "null".to_owned()),
+        ("profiles.aac.audio.encoder", "built-in".to_owned()),
     ] {
         assert!(written.contains(&(key.to_owned(), value.clone())), "{key}: {value}");
     }
@@ -118,7 +124,7 @@ fn comments_tell_the_same() {
         assert!(default == value.trim() || shared, "{line}");
         seen += 1;
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 18);
 }
 
 #[test]

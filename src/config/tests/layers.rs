@@ -74,16 +74,45 @@ fn the_m3u_proxy_names_work_alone_and_together() {
     assert_eq!(stream(&[]), "0.0.0.0:18000");
 }
 
+/// The profile `aac` that a file and these variables give, and that of the receiver.
+fn aac(file: &str, pairs: &[(&str, &str)]) -> (Profile, String) {
+    let always =
+        [("XG2G_PROXY_TARGET", "http://box:8001"), ("XG2G_ENABLE_AUDIO_TRANSCODING", "true")];
+    let env = environment(&[&always, pairs].concat());
+    let config = parse(file, "config.yaml", &env).unwrap_or_else(|error| panic!("{error}")).config;
+    let aac = config.profiles.into_iter().find(|profile| profile.name == "aac").unwrap();
+    (aac, config.receivers[0].profile.clone())
+}
+
 #[test]
 fn an_aac_profile_in_the_file_is_kept_and_adjusted() {
     let file = "profiles: {aac: {delivery: shared, audio: {bitrate: 128k, channels: 1}}}";
-    let env = environment(&[
-        ("XG2G_PROXY_TARGET", "http://box:8001"),
-        ("XG2G_ENABLE_AUDIO_TRANSCODING", "true"),
-        ("XG2G_AUDIO_CHANNELS", "2"),
-    ]);
-    let config = parse(file, "config.yaml", &env).unwrap().config;
-    let aac = config.profiles.iter().find(|profile| profile.name == "aac").unwrap();
-    assert_eq!(aac.audio, Some(Audio { codec: AudioCodec::Aac, bitrate: 128_000, channels: 2 }));
-    assert_eq!(config.receivers[0].profile, "aac");
+    let (profile, used) = aac(file, &[("XG2G_AUDIO_CHANNELS", "2")]);
+    assert_eq!(profile.audio, Some(Audio { bitrate: 128_000, channels: 2, ..Audio::default() }));
+    assert_eq!((profile.delivery, used.as_str()), (Delivery::Shared, "aac"));
+    let (profile, _) = aac("profiles: {aac: {delivery: auto}}", &[]);
+    assert_eq!((profile.delivery, profile.audio), (Delivery::Auto, Some(Audio::default())));
+}
+
+#[test]
+fn xg2g_converts_for_each_client_and_its_ffmpeg_for_all() {
+    let (profile, used) = aac("", &[("XG2G_USE_RUST_REMUXER", "true")]);
+    assert_eq!((profile.delivery, profile.audio), (Delivery::Direct, Some(Audio::default())));
+    assert_eq!((profile.ffmpeg, used.as_str()), (None, "aac"));
+    let (profile, _) = aac("", &[("XG2G_USE_RUST_REMUXER", "0"), ("XG2G_AUDIO_BITRATE", "96k")]);
+    assert_eq!((profile.delivery, profile.audio), (Delivery::Shared, None));
+    let args = profile.ffmpeg.unwrap().args.join(" ");
+    assert!(args.contains("-map 0:a? ") && args.contains("-c:a aac -b:a 96000"), "{args}");
+    // Arguments of the user's own stay.
+    let own =
+        "profiles: {aac: {delivery: shared, ffmpeg: {args: [-i, '{input_url}', '{output}']}}}";
+    let (profile, _) = aac(own, &[("XG2G_USE_RUST_REMUXER", "false")]);
+    assert_eq!(profile.ffmpeg.unwrap().args.len(), 3);
+}
+
+#[test]
+fn a_language_has_all_its_codes() {
+    let config = parsed("profiles: {x: {audio: {languages: [DEU, eng, ger]}}}");
+    let audio = config.profiles.into_iter().find_map(|profile| profile.audio).unwrap();
+    assert_eq!(audio.languages, [*b"deu", *b"ger", *b"eng"]);
 }

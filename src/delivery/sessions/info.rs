@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 
@@ -11,6 +11,8 @@ use crate::channel::Channel;
 use crate::channel::Lease;
 use crate::delivery::Viewer;
 use crate::delivery::desk::Desk;
+use crate::delivery::remuxing;
+use crate::delivery::remuxing::Ledger;
 use crate::delivery::shared::Watchers;
 use crate::lifecycle::Notice;
 use crate::relay::Cursor;
@@ -39,8 +41,8 @@ pub struct Info {
     pub(super) switches: AtomicU32,
     /// A [`Shows`] as a number. Written by the session.
     pub(super) shows: AtomicU8,
-    /// How its bytes move: `spliced`, `watched`, `framed`, `continuous` or `made`; `shared` where a relay
-    /// gives them.
+    /// How its bytes move: `spliced`, `watched`, `framed`, `continuous` or `made`; `remuxed` where the sound of
+    /// a client of its own is converted, `shared` where a relay gives them.
     pub way: &'static str,
     /// Who watches; `None`: it is a relay.
     pub client: Option<IpAddr>,
@@ -50,8 +52,13 @@ pub struct Info {
     pub started: Instant,
     /// Body bytes handed to the client so far. Written by the session, read by whoever asks.
     pub bytes: AtomicU64,
-    /// How many of them are in the metrics. Written under the lock of the running sessions.
+    /// Bytes read from sources, where these are converted before they are handed on. Written by the session.
+    pub(super) received: AtomicU64,
+    /// How many of both are in the metrics. Written under the lock of the running sessions.
     pub(super) counted: AtomicU64,
+    pub(super) counted_in: AtomicU64,
+    /// What is known of the conversion of its sound, where that is converted.
+    pub(super) remux: OnceLock<Arc<Ledger>>,
     /// Who asked.
     pub(super) viewer: Option<Viewer>,
     pub(super) role: Role,
@@ -75,6 +82,19 @@ impl Info {
     #[must_use]
     pub fn playing(&self) -> Option<usize> {
         (self.shows() == Shows::Source).then(|| self.source())
+    }
+
+    /// Bytes read from its sources.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        let bytes = if self.remux.get().is_some() { &self.received } else { &self.bytes };
+        bytes.load(Ordering::Relaxed)
+    }
+
+    /// How the conversion of its sound fares, where it is converted for this session itself.
+    #[must_use]
+    pub fn remux(&self) -> Option<remuxing::Status> {
+        self.remux.get().map(|ledger| ledger.status())
     }
 
     /// What its client is shown.

@@ -64,6 +64,16 @@ impl Client {
     }
 }
 
+/// Why nothing more will come of a feed whose session has ended so.
+pub(in crate::delivery) fn closed_by(end: Option<End>) -> Closed {
+    match end {
+        Some(End::Complete) => Closed::Complete,
+        Some(End::SourceFailed(cause)) => Closed::Failed(cause),
+        Some(End::SourceStalled) => Closed::Silent,
+        _ => Closed::Ended,
+    }
+}
+
 /// What a client's session ends with, and whether its body is cut.
 pub(super) fn end_of(closed: Closed) -> (End, Option<Cut>) {
     match closed {

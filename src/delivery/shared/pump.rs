@@ -8,10 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::delivery::feed::Feed;
+use crate::delivery::Error;
+use crate::delivery::leeway::Leeway;
+use crate::delivery::remuxing::Stream;
 use crate::delivery::sessions::End as SessionEnd;
 use crate::delivery::sessions::Info;
 use crate::delivery::sessions::Session;
+use crate::delivery::shared::client::closed_by;
 use crate::delivery::shared::converter::Converter;
 use crate::delivery::shared::converter::Made;
 use crate::delivery::shared::files::Files;
@@ -19,9 +22,6 @@ use crate::delivery::timer::poll_until;
 use crate::relay::Closed;
 use crate::relay::Writer;
 use crate::transcode::End;
-
-/// A stream whose random access point has not come for so long is begun with as it is.
-const SETTLE_AFTER: Duration = Duration::from_millis(2500);
 
 /// How often it is looked for a playlist while clients wait for the first one.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -32,7 +32,7 @@ const READS_MAX: u32 = 32;
 /// Reads a feed and writes a buffer. Dropping it closes the upstream connections, and then its session
 /// ends.
 pub(super) struct Pump {
-    feed: Feed,
+    feed: Stream,
     session: Session,
     writer: Writer,
     /// What makes another stream of it, if anything does.
@@ -42,12 +42,8 @@ pub(super) struct Pump {
     /// The source is over, and what is made of the rest of it is still to come.
     is_over: bool,
     timer: Pin<Box<Sleep>>,
-    /// When it gave bytes first.
-    since: Option<Instant>,
     /// How long a place to begin may be waited for, from the first bytes on.
-    patience: Duration,
-    /// How many sources may still be given up because none comes.
-    others: usize,
+    leeway: Leeway,
 }
 
 /// What has become of a pump.
@@ -58,32 +54,22 @@ pub(super) enum News {
     NoStart(&'static str),
     /// FFmpeg does not make one of it.
     NoProcess(String),
+    /// Its sound cannot be converted.
+    NoStream(Error),
     /// Nothing more will come.
     Closed(Closed),
 }
 
 impl Pump {
     pub(super) fn new(
-        (feed, session): (Feed, Session),
+        (feed, session): (Stream, Session),
         writer: Writer,
         (converter, files): (Option<Converter>, Option<Arc<Files>>),
         patience: Duration,
     ) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
-        let patience = patience.max(2 * SETTLE_AFTER);
-        let others = session.info().channel.sources.len().saturating_sub(1);
-        Self {
-            feed,
-            session,
-            writer,
-            converter,
-            files,
-            is_over: false,
-            timer,
-            since: None,
-            patience,
-            others,
-        }
+        let leeway = Leeway::new(patience, &session.info().channel);
+        Self { feed, session, writer, converter, files, is_over: false, timer, leeway }
     }
 
     /// Its session as others see it.
@@ -130,7 +116,8 @@ impl Pump {
     fn poll_bytes(&mut self, cx: &mut Context<'_>, has_begun: bool) -> Poll<Option<News>> {
         let Some(converter) = &mut self.converter else {
             let Some(bytes) = ready!(self.poll_feed(cx)) else {
-                return Poll::Ready(Some(News::Closed(self.closed())));
+                let failure = self.feed.failure().map(News::NoStream);
+                return Poll::Ready(Some(failure.unwrap_or_else(|| News::Closed(self.closed()))));
             };
             self.write(&bytes);
             return Poll::Ready(None);
@@ -170,8 +157,9 @@ impl Pump {
 
     fn write(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.since.get_or_insert_with(Instant::now);
-            self.writer.push(bytes, Instant::now());
+            let now = Instant::now();
+            self.leeway.heard(now);
+            self.writer.push(bytes, now);
         }
     }
 
@@ -194,13 +182,11 @@ impl Pump {
         has_begun: bool,
     ) -> Poll<Option<&'static str>> {
         let due = self.writer.due();
-        let waits = self.since.filter(|_| !has_begun);
         let now = Instant::now();
-        let late = waits.map(|since| since + self.patience);
+        let late = self.leeway.late().filter(|_| !has_begun);
         if late.is_some_and(|late| late <= now) {
-            if self.others > 0 && self.feed.give_up(&mut self.session) {
-                self.others -= 1;
-                self.since = Some(now);
+            let Self { feed, session, leeway, .. } = self;
+            if leeway.give_up(now, || feed.give_up(session)) {
                 return Poll::Ready(None);
             }
             let is_known = self.writer.has_tables();
@@ -210,7 +196,7 @@ impl Pump {
                 "a stream that does not say what is in it: no PAT or no PMT comes"
             }));
         }
-        let settle = waits.map(|since| since + SETTLE_AFTER);
+        let settle = self.leeway.settle().filter(|_| !has_begun);
         if settle.is_some_and(|settle| settle <= now) {
             self.writer.settle();
         }
@@ -225,11 +211,6 @@ impl Pump {
 
     /// Why nothing more will come.
     fn closed(&self) -> Closed {
-        match self.session.has_ended() {
-            Some(SessionEnd::Complete) => Closed::Complete,
-            Some(SessionEnd::SourceFailed(cause)) => Closed::Failed(cause),
-            Some(SessionEnd::SourceStalled) => Closed::Silent,
-            _ => Closed::Ended,
-        }
+        closed_by(self.session.has_ended())
     }
 }

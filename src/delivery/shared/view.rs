@@ -10,6 +10,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Error;
 use crate::delivery::Form;
 use crate::delivery::attempt::Question;
+use crate::delivery::remuxing;
 use crate::delivery::sessions::Info;
 use crate::delivery::shared::relay::Relay;
 use crate::delivery::shared::relay::State;
@@ -40,6 +41,8 @@ pub struct View {
     pub idle: Option<Duration>,
     /// How its FFmpeg fares, where it has one.
     pub process: Option<transcode::Status>,
+    /// How the conversion of its sound fares, where weir itself converts it.
+    pub remux: Option<remuxing::Status>,
 }
 
 /// What has come of starting a relay.
@@ -115,7 +118,8 @@ impl Relay {
         View {
             channel: Arc::clone(&self.channel),
             max_bandwidth: Some(self.key.max_bandwidth).filter(|max| *max != u64::MAX),
-            bytes: info.as_ref().map_or(0, |info| info.bytes.load(Ordering::Relaxed)),
+            bytes: info.as_ref().map_or(0, |info| info.received()),
+            remux: info.as_ref().and_then(|info| info.remux()),
             served: self.served.load(Ordering::Relaxed),
             info,
             age: self.began.elapsed(),

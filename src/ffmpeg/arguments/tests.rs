@@ -42,6 +42,7 @@ fn commands_that_people_use_are_accepted() {
         "-i {input_url} -c copy -f hls -hls_time {segment_duration} -hls_list_size {max_segments} -hls_flags delete_segments+independent_segments -hls_segment_filename {output_path}/segment_%03d.ts -y {output_path}/playlist.m3u8",
         "-i {input_url} -c copy -f hls -hls_segment_type fmp4 -hls_fmp4_init_filename init.mp4 {output_path}/live.m3u8",
         "-i {input_url} -c copy {output_path}/live.m3u8",
+        "-i {input_url} -map 0:v? -map 0:a:m:language:deu? -map 0:s? -c copy -c:a aac -f mpegts {output}",
         "-i {input_url} -c:s copy -map 0:#0x100 -map -0:d -dn -c copy -f hls {output}",
     ];
     let mut seen = 0;
@@ -53,7 +54,7 @@ fn commands_that_people_use_are_accepted() {
         assert_eq!(matches!(parsed.target(), Target::Hls { .. }), is_hls, "{text}");
         seen += 1;
     }
-    assert_eq!(seen, 18);
+    assert_eq!(seen, 19);
 }
 
 #[test]

@@ -36,7 +36,6 @@ mod codings;
 mod counters;
 mod cutter;
 mod entry;
-mod kind;
 mod lead;
 mod mapping;
 mod onset;

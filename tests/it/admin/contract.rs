@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::get;
+use crate::remux::silent::Silent;
 use crate::support::eventually::eventually_async;
 use crate::support::gateway::Gateway;
 use crate::support::origin::Feed;
@@ -72,8 +73,8 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
     let source = |path| format!("{{provider: acme, url: \"{}\"}}", origin.url(path));
     let yaml = format!(
         "failover: {{rounds: 1, on_exhausted: slate}}\nproviders: {{acme: {{max_connections: 1}}}}\n\
-         profiles: {{fan: {{delivery: shared}}}}\n\
-         channels:\n  one: {{kind: live, sources: [{}, {}]}}\n  \
+         profiles: {{fan: {{delivery: shared}}, aac: {{delivery: shared, audio: {{codec: aac}}}}}}\n\
+         channels:\n  sound: {{profile: aac, sources: [{{pattern: bars}}]}}\n  one: {{kind: live, sources: [{}, {}]}}\n  \
          down: {{kind: live, sources: [\"{}\"]}}\n  \
          fan: {{kind: live, profile: fan, sources: [\"{}\"]}}\n",
         source("/short.ts"),
@@ -100,8 +101,11 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
         gateway.metrics().await.contains("weir_sessions_total{").then_some(())
     })
     .await;
-    for order in ["start", "stop"] {
-        let (code, answer) = gateway.admin_post(&format!("/api/v1/relay/fan/{order}"), "").await;
+    for (channel, order) in
+        [("fan", "start"), ("sound", "start"), ("fan", "stop"), ("sound", "stop")]
+    {
+        let path = format!("/api/v1/relay/{channel}/{order}");
+        let (code, answer) = gateway.admin_post(&path, "").await;
         assert_eq!(code, 200, "{answer}");
     }
     eventually_async("a relay has ended", async || {
@@ -127,12 +131,18 @@ async fn the_names_of_the_metrics_are_those_of_the_contract() {
 async fn the_keys_of_the_documents_are_those_of_the_contract() {
     let vod = Vod::start(VodFile::of_length(256 << 20)).await;
     let origin = Origin::live(TsPattern::new(1)).await;
+    let sound = Origin::start(|_| Script::live(Silent::new(1).live())).await;
     let yaml = format!(
-        "profiles: {{fan: {{delivery: shared}}}}\n\
+        "profiles: {{fan: {{delivery: shared}}, own: {{audio: {{codec: aac}}}}, \
+         aac: {{delivery: shared, audio: {{codec: aac}}}}}}\n\
          channels: {{film: {{sources: [\"{}\"], kind: vod}},\n\
-         \x20 fan: {{sources: [\"{}\"], kind: live, profile: fan}}}}\n",
+         \x20 fan: {{sources: [\"{}\"], kind: live, profile: fan}},\n\
+         \x20 own: {{sources: [\"{}\"], kind: live, profile: own}},\n\
+         \x20 aac: {{sources: [\"{}\"], kind: live, profile: aac}}}}\n",
         vod.url("/film.mp4"),
-        origin.url("/")
+        origin.url("/"),
+        sound.url("/"),
+        sound.url("/")
     );
     let gateway = Gateway::start(&yaml).await;
     let request = presets::get_keep_alive("x", "/stream/film");
@@ -141,6 +151,14 @@ async fn the_keys_of_the_documents_are_those_of_the_contract() {
     let request = "GET /stream/fan HTTP/1.1\r\nHost: x\r\nUser-Agent: VLC\r\n\r\n";
     let (_watching, head) = Player::ask(gateway.stream, request).await;
     assert_eq!(head.status, 200);
+    let mut converted = Vec::new();
+    for channel in ["own", "aac"] {
+        let request = presets::get_keep_alive("x", &format!("/stream/{channel}"));
+        let (mut player, head) = Player::ask(gateway.stream, &request).await;
+        assert_eq!(head.status, 200);
+        player.read_exact_body(PACKET * 500).await;
+        converted.push(player);
+    }
     let mut keys = BTreeSet::new();
     for target in [
         "/api/status",

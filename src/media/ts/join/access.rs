@@ -2,7 +2,7 @@
 //! video as it comes and gives a verdict as early as it can. A picture counts only with all
 //! parameter sets before it, as a decoder that begins has none.
 
-use crate::media::ts::join::kind::Video;
+use crate::media::ts::kind::Video;
 
 /// Bytes of a NAL unit that are kept: enough for a slice's type and the usual SEI messages.
 const UNIT_LEN: usize = 160;

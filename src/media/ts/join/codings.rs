@@ -1,8 +1,8 @@
 //! How the streams that a client gets are coded, for whoever makes something that is to follow them.
 
-use crate::media::ts::join::kind::Audio;
-use crate::media::ts::join::kind::Kind;
-use crate::media::ts::join::kind::Video;
+use crate::media::ts::kind::Audio;
+use crate::media::ts::kind::Kind;
+use crate::media::ts::kind::Video;
 
 /// How pictures are coded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

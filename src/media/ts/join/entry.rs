@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::media::ts::join::access::Verdict;
 use crate::media::ts::join::counters::Sequence;
-use crate::media::ts::join::kind::Kind;
 use crate::media::ts::join::lead::Lead;
 use crate::media::ts::join::lead::Look;
 use crate::media::ts::join::program::Heard;
 use crate::media::ts::join::program::Program;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet::ContinuityCounter;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;

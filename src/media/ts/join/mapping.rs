@@ -5,10 +5,10 @@
 //! what there is now.
 
 use crate::media::ts::join::counters::Sequence;
-use crate::media::ts::join::kind;
-use crate::media::ts::join::kind::Kind;
 use crate::media::ts::join::program::Announced;
 use crate::media::ts::join::sent::Sent;
+use crate::media::ts::kind;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet::Pid;
 use crate::media::ts::psi;
 use crate::media::ts::psi::Pat;

@@ -2,8 +2,8 @@
 
 use crate::media::ts::join::access::Scanner;
 use crate::media::ts::join::access::Verdict;
-use crate::media::ts::join::kind::Kind;
-use crate::media::ts::join::kind::Video;
+use crate::media::ts::kind::Kind;
+use crate::media::ts::kind::Video;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::psi::Stream;

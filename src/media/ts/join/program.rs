@@ -4,7 +4,7 @@
 //! listened to, as it may list some that are not sent, until one is settled upon: once there can be
 //! no better one, or two more PATs have come, by when each PMT that is sent has.
 
-use crate::media::ts::join::kind::Kind;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pid;
 use crate::media::ts::psi;

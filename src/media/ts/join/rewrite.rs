@@ -11,7 +11,6 @@
 use std::time::Duration;
 
 use crate::media::ts::join::counters::Sequence;
-use crate::media::ts::join::kind::Kind;
 use crate::media::ts::join::mapping;
 use crate::media::ts::join::mapping::Role;
 use crate::media::ts::join::mapping::Way;
@@ -24,6 +23,7 @@ use crate::media::ts::join::sent::Sent;
 use crate::media::ts::join::time;
 use crate::media::ts::join::time::First;
 use crate::media::ts::join::time::PcrShift;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet::ContinuityCounter;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;

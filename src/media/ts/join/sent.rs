@@ -2,12 +2,12 @@
 //! programme, the clock, and of each elementary stream the times and whether a PES packet is
 //! unfinished. Sees the packets as the client does.
 
-use crate::media::ts::join::kind::Kind;
 use crate::media::ts::join::program::Announced;
 use crate::media::ts::join::program::Heard;
 use crate::media::ts::join::program::Program;
 use crate::media::ts::join::time::Clock;
 use crate::media::ts::join::time::Due;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pid;

@@ -16,10 +16,10 @@
 use std::cmp::Ordering;
 
 use crate::media::ts::join::counters::Sequence;
-use crate::media::ts::join::kind::Kind;
-use crate::media::ts::join::kind::Video;
 use crate::media::ts::join::sent::Sent;
 use crate::media::ts::join::sent::Track;
+use crate::media::ts::kind::Kind;
+use crate::media::ts::kind::Video;
 use crate::media::ts::packet::LEN;
 use crate::media::ts::packet::Pcr;
 use crate::media::ts::packet::Pid;

@@ -1,6 +1,5 @@
 //! A packet on its way to the client: its PID, its counter, its times.
 
-use crate::media::ts::join::kind::Kind;
 use crate::media::ts::join::queue::Times;
 use crate::media::ts::join::rewrite::Rewriter;
 use crate::media::ts::join::rewrite::Route;
@@ -8,6 +7,7 @@ use crate::media::ts::join::rewrite::State;
 use crate::media::ts::join::sent::Sent;
 use crate::media::ts::join::splice;
 use crate::media::ts::join::time;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet;
 use crate::media::ts::packet::Adaptation;
 use crate::media::ts::packet::LEN;

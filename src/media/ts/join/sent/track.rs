@@ -1,6 +1,6 @@
 //! One elementary stream as a client has been sent it: its times, and how much of a PES packet.
 
-use crate::media::ts::join::kind::Kind;
+use crate::media::ts::kind::Kind;
 use crate::media::ts::packet::Packet;
 use crate::media::ts::packet::Pid;
 use crate::media::ts::pes::Pts;

@@ -8,10 +8,14 @@ use crate::media::ts::psi::descriptor_tag;
 
 /// What a stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// Pictures.
     Video(Video),
+    /// Sound.
     Audio(Audio),
+    /// Teletext.
     Teletext,
+    /// DVB subtitles.
     Subtitles,
     /// Private sections, DSM-CC and the like, with their stream type.
     Sections(u8),
@@ -25,9 +29,12 @@ pub(super) enum Kind {
 
 /// How pictures are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Video {
+pub enum Video {
+    /// MPEG-1 and MPEG-2.
     Mpeg2,
+    /// H.264.
     H264,
+    /// H.265.
     Hevc,
     /// One that is not read, with its stream type.
     Other(u8),
@@ -35,14 +42,22 @@ pub(super) enum Video {
 
 /// How sound is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audio {
+pub enum Audio {
+    /// MPEG-1 and MPEG-2, layer II as a rule.
     Mpeg,
+    /// AAC in ADTS.
     AacAdts,
+    /// AAC in LATM and LOAS.
     AacLatm,
+    /// AC-3.
     Ac3,
+    /// Enhanced AC-3.
     Eac3,
+    /// AC-4.
     Ac4,
+    /// DTS.
     Dts,
+    /// Opus.
     Opus,
     /// Another one, with its stream type.
     Other(u8),
@@ -50,7 +65,8 @@ pub(super) enum Audio {
 
 impl Kind {
     /// What a PMT says of `stream`.
-    pub(super) fn of(stream: &Stream<'_>) -> Self {
+    #[must_use]
+    pub fn of(stream: &Stream<'_>) -> Self {
         match stream.stream_type {
             0x01 | 0x02 => Self::Video(Video::Mpeg2),
             0x1B => Self::Video(Video::H264),
