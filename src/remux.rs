@@ -3,10 +3,10 @@
 //!
 //! # Life of a packet
 //! `framing` (packets of 188 bytes) -> `media::ts::join::Cutter` (whole ones) -> `stream` (what its PID is, by
-//! `program`, which plans what becomes of a PMT with `sound` and `select`, and `table`, which writes it) ->
-//! as it is, or, of sound, `lane` -> `track`: `input` (PES packets) -> `frames` (access units and their times, by
-//! `header`) -> a decoder of `codec` -> `timeline` (when it is due) -> `samples` (gaps, `level`, `resample`) -> an
-//! encoder of `codec` -> `output` (ADTS, PES, packets).
+//! `program`, which plans what becomes of a PMT with `sound` and `select`, and `table`, which writes it; `probe`,
+//! which looks into sound before) -> as it is, or, of sound, `lane` -> `track`: `input` (PES packets) -> `frames`
+//! (access units and their times, by `header`) -> a decoder of `codec` -> `timeline` (when it is due) -> `samples`
+//! (gaps, `level`, `resample`) -> an encoder of `codec` -> `output` (ADTS, PES, packets).
 //!
 //! # What goes out
 //! - The stream begins with PAT and PMT, and its video with a random access point. PIDs stay.
@@ -45,8 +45,6 @@ mod select;
 pub mod sound;
 mod stream;
 mod table;
-#[cfg(test)]
-mod tests;
 mod time;
 mod timeline;
 mod track;

@@ -19,14 +19,15 @@ use crate::remux::track::Nature;
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) number: u16,
+    pub(super) pmt_pid: Pid,
     pub(super) pcr_pid: Pid,
     /// The section as it came.
     pub(super) section: Vec<u8>,
     /// The section that goes out.
     pub(super) written: Vec<u8>,
     pub(super) tracks: Vec<Planned>,
-    /// Video that a decoder can be begun with at some pictures only, and all other streams.
-    pub(super) others: Vec<(Pid, u8)>,
+    /// Everything that is no sound.
+    pub(super) others: Vec<Pid>,
 }
 
 /// What is to be done with a track.
@@ -49,7 +50,7 @@ impl Program {
     /// turned out to be, whatever its PMT says.
     pub(super) fn plan(
         pmt: &Pmt<'_>,
-        section: &[u8],
+        (pmt_pid, section): (Pid, &[u8]),
         options: &Options,
         decodes: impl Fn(Coding) -> bool,
         nature: impl Fn(&Stream<'_>) -> Nature,
@@ -84,14 +85,14 @@ impl Program {
             let language = told.get(index).and_then(Told::language);
             tracks.push(Planned { pid: stream.pid, language, fate });
         }
-        let other = |(stream, sound): (&Stream<'_>, &Option<Sound>)| {
-            sound.is_none().then_some((stream.pid, stream.stream_type))
-        };
+        let other =
+            |(stream, sound): (&Stream<'_>, &Option<Sound>)| sound.is_none().then_some(stream.pid);
         let others = streams.iter().zip(&sounds).filter_map(other).collect();
         let order: Vec<usize> =
             kept.iter().filter_map(|index| places.get(*index).copied()).collect();
         let mut program = Self {
             number: pmt.program_number(),
+            pmt_pid,
             pcr_pid: pmt.pcr_pid(),
             section: section.to_vec(),
             written: Vec::new(),

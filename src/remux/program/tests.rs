@@ -18,7 +18,7 @@ fn plan(section: &[u8], options: &Options, decodes: bool) -> Program {
     let pmt = Pmt::parse(section).unwrap();
     Program::plan(
         &pmt,
-        section,
+        (Pid::masked(0x20), section),
         options,
         |coding| decodes || coding == Coding::Mp2,
         |_| Nature::Open,
@@ -105,7 +105,8 @@ fn what_the_bytes_are_counts_more_than_what_is_told() {
     let nature = |stream: &Stream<'_>| {
         if stream.pid.value() == 0x41 { Nature::Adts } else { Nature::Foreign }
     };
-    let program = Program::plan(&pmt, &section, &Options::default(), |_| true, nature);
+    let program =
+        Program::plan(&pmt, (Pid::masked(0x20), &section), &Options::default(), |_| true, nature);
     let types: Vec<u8> = entries(&program.written).iter().map(|entry| entry.0).collect();
     assert_eq!(types, [0x1B, 0x0F, 0x04]);
     assert_eq!(program.tracks[1].fate, Fate::Unknown(0x04));
