@@ -73,11 +73,17 @@ mod libav {
         Ok(library.include_paths)
     }
 
-    /// In one line, without what pkg-config itself advises.
+    /// In one line: of what pkg-config says the last, since what comes before is advice.
     fn reason(name: &str, error: &pkg_config::Error) -> String {
         match error {
             pkg_config::Error::Command { cause, .. } => {
                 format!("pkg-config does not start: {cause}")
+            }
+            pkg_config::Error::Failure { output, .. }
+            | pkg_config::Error::ProbeFailure { output, .. } => {
+                let told = String::from_utf8_lossy(&output.stderr);
+                let last = told.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+                format!("pkg-config does not find {name}: {last}")
             }
             _ => format!("pkg-config does not find {name}"),
         }

@@ -35,8 +35,8 @@ pub(super) fn check(options: EncodeOptions) -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// Encodes one stream. An access unit comes with each frame, and nothing is allocated for it once the first few
-/// have been encoded.
+/// Encodes one stream. An access unit comes with each frame. syom takes about five buffers of 2 KiB for it and gives them
+/// back.
 ///
 /// The bit rate is kept as an average: a frame takes what earlier ones left, and is filled up where it needs less.
 pub(super) struct Encoder {
