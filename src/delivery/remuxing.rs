@@ -1,7 +1,7 @@
 //! Sound that is converted on its way from a feed to a client or to a relay, where the channel's profile asks
 //! for it: one remux for each session with sources of its own, so one for all clients of a shared channel.
 //!
-//! feed -> [`Converted`] -> client or relay. What moves to a thread of the `pool` and back is the remux itself
+//! feed -> `converted` -> client or relay. What moves to a thread of the `pool` and back is the remux itself
 //! with a batch of bytes (`conversion`); `account` says what comes of it. The stream that follows a failover
 //! goes through the same remux.
 

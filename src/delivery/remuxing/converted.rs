@@ -27,6 +27,10 @@ use crate::remux::codec::Coding;
 /// Reads in a row after which other tasks of the lane have their turn.
 const READS_MAX: u32 = 256;
 
+/// How long bytes are gathered before they go to a thread: one that is woken for each write of a source costs
+/// more than the conversion does.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Reads a feed and converts it. The source is read only while the remux is at hand, and that only when
 /// somebody asks for bytes: whoever is slow slows its own source.
 pub(crate) struct Converted {
@@ -34,6 +38,8 @@ pub(crate) struct Converted {
     conversion: Conversion,
     leeway: Leeway,
     timer: Pin<Box<Sleep>>,
+    /// When the first of the bytes came that were gathered.
+    since: Option<Instant>,
     /// The stream goes out.
     has_begun: bool,
     /// What the sound of a source is that was given up, and how often there had been another one then.
@@ -58,6 +64,7 @@ impl Converted {
             conversion,
             leeway: Leeway::new(patience, channel),
             timer: Box::pin(sleep_until(Instant::now())),
+            since: None,
             has_begun: false,
             refused: None,
             skipping: None,
@@ -105,9 +112,13 @@ impl Converted {
                     self.ended = Some(end.and_then(Result::err));
                     self.conversion.finish();
                 }
-                Poll::Pending if self.conversion.send() => {}
-                Poll::Pending => match late {
-                    Some(late) => ready!(poll_until(&mut self.timer, late, cx)),
+                // Whoever waits for the first bytes gets them at once.
+                Poll::Pending => match self.since.map(|since| since + GATHER).or(late) {
+                    Some(due) if self.has_begun || self.since.is_none() => {
+                        ready!(poll_until(&mut self.timer, due, cx));
+                        self.send();
+                    }
+                    Some(_) => self.send(),
                     None => return Poll::Pending,
                 },
             }
@@ -171,9 +182,15 @@ impl Converted {
             }
             self.skipping = None;
         }
+        self.since.get_or_insert_with(Instant::now);
         if !self.conversion.push(bytes) {
-            self.conversion.send();
+            self.send();
         }
+    }
+
+    fn send(&mut self) {
+        self.since = None;
+        self.conversion.send();
     }
 
     /// The feed is over, and what was made of it has been given.

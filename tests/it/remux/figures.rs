@@ -1,6 +1,9 @@
 //! What is told of a conversion: metrics and the log.
 
 use super::*;
+use crate::command_line::process::Program;
+use crate::command_line::process::Running;
+use crate::support::eventually::eventually;
 
 /// A figure of the conversion of a channel.
 async fn figure(gateway: &Gateway, name: &str, channel: &str) -> f64 {
@@ -78,4 +81,34 @@ async fn a_track_that_nobody_decodes_is_said_once_and_passed() {
     let fates = [0, 1].map(|track| &session["remux"]["tracks"][track]["fate"]);
     assert_eq!(fates, ["passed", "undecodable"], "{session}");
     assert_eq!(log_lines("half", &["WARN", "a track of sound is not converted"]).len(), 1);
+}
+
+/// The threads of a program that convert sound.
+fn threads(program: &Running) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("weir-remux-")).count()
+}
+
+#[tokio::test]
+async fn threads_begin_with_the_first_client_and_end_with_the_last() {
+    let origin = good(A).await;
+    let program = Program::serving(&format!(
+        "profiles: {{own: {{audio: {{codec: aac}}}}}}\nchannels:\n{}",
+        live("threads", "own", &[origin.url("/")])
+    ))
+    .start();
+    let stream = program.ready().await.stream;
+    assert_eq!(threads(&program), 0);
+    for _ in 0..2 {
+        let request = presets::get_keep_alive("x", "/stream/threads");
+        let mut viewer = Viewer::tune(stream, &request).await;
+        viewer.play(100).await;
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert!((1..=cores).contains(&threads(&program)));
+        viewer.leave();
+        eventually("no thread is left", || (threads(&program) == 0).then_some(())).await;
+    }
+    assert_eq!(program.stopped().await.code, Some(0));
 }
