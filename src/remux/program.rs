@@ -46,12 +46,12 @@ impl Planned {
 }
 
 impl Program {
-    /// What becomes of a programme. `decodes` tells what this build decodes, `nature` what the bytes of a track have
-    /// turned out to be, whatever its PMT says.
+    /// What becomes of a programme. At most `room` of its tracks are converted. `decodes` tells what this build
+    /// decodes, `nature` what the bytes of a track have turned out to be, whatever its PMT says.
     pub(super) fn plan(
         pmt: &Pmt<'_>,
         (pmt_pid, section): (Pid, &[u8]),
-        options: &Options,
+        (options, room): (&Options, usize),
         decodes: impl Fn(Coding) -> bool,
         nature: impl Fn(&Stream<'_>) -> Nature,
     ) -> Self {
@@ -67,6 +67,7 @@ impl Program {
         let told: Vec<Told> = places.iter().filter_map(of).collect();
         let kept = select::select(&told, &options.languages, options.tracks);
         let mut tracks: Vec<Planned> = Vec::new();
+        let mut room = room;
         for (index, place) in places.iter().enumerate() {
             let (Some(stream), Some(Some(sound))) = (streams.get(*place), sounds.get(*place))
             else {
@@ -75,7 +76,10 @@ impl Program {
             let fate = match (*sound, nature(stream)) {
                 _ if !kept.contains(&index) => Fate::Dropped,
                 (Sound::Aac, _) | (_, Nature::Adts) => Fate::Passed,
-                (Sound::Convertible(coding), Nature::Open | Nature::AsTold) if decodes(coding) => {
+                (Sound::Convertible(coding), Nature::Open | Nature::AsTold)
+                    if room > 0 && decodes(coding) =>
+                {
+                    room -= 1;
                     Fate::Converted(coding)
                 }
                 (Sound::Convertible(_), Nature::Foreign) => Fate::Unknown(stream.stream_type),

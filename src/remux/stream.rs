@@ -150,10 +150,16 @@ impl Stream {
         }
         let Some(view) = Packet::parse(packet) else { return };
         let pid = view.pid();
-        if view.transport_error() && self.role(pid) != Role::Lane {
+        match self.role(pid) {
+            _ if !view.transport_error() => {}
+            Role::Lane => {}
+            // What is written in its place has counters of its own.
+            Role::Table => return,
             // Nothing in it can be believed, but it has its place in the stream.
-            self.pass_unless_waiting(pid, packet, out);
-            return;
+            Role::Unknown | Role::Pass | Role::Gate => {
+                self.pass_unless_waiting(pid, packet, out);
+                return;
+            }
         }
         if pid == Pid::PAT {
             let mut pat = std::mem::take(&mut self.pat);

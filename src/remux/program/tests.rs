@@ -19,7 +19,7 @@ fn plan(section: &[u8], options: &Options, decodes: bool) -> Program {
     Program::plan(
         &pmt,
         (Pid::masked(0x20), section),
-        options,
+        (options, 9),
         |coding| decodes || coding == Coding::Mp2,
         |_| Nature::Open,
     )
@@ -105,8 +105,13 @@ fn what_the_bytes_are_counts_more_than_what_is_told() {
     let nature = |stream: &Stream<'_>| {
         if stream.pid.value() == 0x41 { Nature::Adts } else { Nature::Foreign }
     };
-    let program =
-        Program::plan(&pmt, (Pid::masked(0x20), &section), &Options::default(), |_| true, nature);
+    let program = Program::plan(
+        &pmt,
+        (Pid::masked(0x20), &section),
+        (&Options::default(), 9),
+        |_| true,
+        nature,
+    );
     let types: Vec<u8> = entries(&program.written).iter().map(|entry| entry.0).collect();
     assert_eq!(types, [0x1B, 0x0F, 0x04]);
     assert_eq!(program.tracks[1].fate, Fate::Unknown(0x04));
@@ -127,4 +132,14 @@ fn versions_go_on_whatever_the_source_says() {
     let mut back = plan(&first, &Options::default(), true);
     back.follow(&two);
     assert_eq!(version(&back), 7);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_told_as_it_is() {
+    let section = source(&[(0x1B, 0x30, b""), (0x81, 0x41, b""), (0x81, 0x42, b"")]);
+    let pmt = Pmt::parse(&section).unwrap();
+    let (options, pid) = (Options::default(), Pid::masked(0x20));
+    let program = Program::plan(&pmt, (pid, &section), (&options, 1), |_| true, |_| Nature::Open);
+    let types: Vec<u8> = entries(&program.written).iter().map(|entry| entry.0).collect();
+    assert_eq!(types, [0x1B, 0x0F, 0x81]);
 }

@@ -31,11 +31,14 @@ impl Stream {
         (pmt_pid, section): (Pid, &[u8]),
         out: &mut Vec<u8>,
     ) {
-        let codecs = &self.codecs;
-        let decodes = |coding| codecs.decodes(coding);
-        let mut program = Program::plan(pmt, (pmt_pid, section), &self.options, decodes, |entry| {
-            self.nature(entry)
-        });
+        let decodes = |coding| self.codecs.decodes(coding);
+        let nature = |entry: &Entry<'_>| self.nature(entry);
+        let is_others = |lane: &&Lane| {
+            lane.program != pmt.program_number() && matches!(lane.work, Work::Convert(_))
+        };
+        let room = TRACKS_MAX.saturating_sub(self.lanes.iter().filter(is_others).count());
+        let asked = (&*self.options, room);
+        let mut program = Program::plan(pmt, (pmt_pid, section), asked, decodes, nature);
         let number = program.number;
         let place = self.programs.iter().position(|(known, _)| known.number == number);
         let before = place.map(|place| self.programs.swap_remove(place));
@@ -102,8 +105,6 @@ impl Stream {
         if self.role(pid) == Role::Table || pid.value() <= SI_MAX {
             return;
         }
-        let converting =
-            self.lanes.iter().filter(|lane| matches!(lane.work, Work::Convert(_))).count();
         let known = self.lanes.iter_mut().find(|lane| lane.pid == pid);
         if let Some(lane) = known {
             lane.program = program;
@@ -126,9 +127,7 @@ impl Stream {
             return;
         }
         let work = match track.fate {
-            Fate::Converted(coding) if converting < TRACKS_MAX => {
-                work(coding, (pid, index), &self.options, &self.codecs)
-            }
+            Fate::Converted(coding) => work(coding, (pid, index), &self.options, &self.codecs),
             Fate::Dropped => Work::Drop,
             _ => Work::Pass,
         };
