@@ -140,7 +140,7 @@ fn loas(head: [u8; HEAD_LEN]) -> Option<Head> {
         return None;
     }
     let len = usize::from(u16::from_be_bytes([first & 0x1F, second]));
-    (len >= HEAD_LEN).then_some(Head {
+    (len > 0).then_some(Head {
         len: 3 + len,
         samples: 0,
         rate: 0,
@@ -266,7 +266,7 @@ mod tests {
         let loas = read(Coding::Latm, &[0x56, 0xE1, 0x02, 0, 0, 0, 0, 0]).unwrap();
         assert_eq!(loas.len, 3 + 0x102);
         assert_eq!(read(Coding::Latm, &[0x56, 0xC1, 0x02, 0, 0, 0, 0, 0]), None);
-        assert_eq!(read(Coding::Latm, &[0x56, 0xE0, 0x02, 0, 0, 0, 0, 0]), None);
+        assert_eq!(read(Coding::Latm, &[0x56, 0xE0, 0x00, 0, 0, 0, 0, 0]), None);
         assert_eq!(read(Coding::Latm, &[0x56, 0xFF, 0xFF, 0, 0, 0, 0, 0]).unwrap().len, 8194);
         assert_eq!(adts_len(&[0xFF, 0xF1, 0x4C, 0x80, 0x20, 0x1F]), Some(256));
         assert_eq!(adts_len(&[0xFF, 0xF1, 0x7C, 0x80, 0x20, 0x1F]), None, "reserved rate");

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     is_shifted: bool,
     /// Packets whose coding is not known yet.
     held: Vec<u8>,
+    /// Packets of the stream when its clock came last.
+    ticked: u32,
 }
 
 impl Lane {
@@ -49,6 +51,7 @@ impl Lane {
             last: None,
             is_shifted: false,
             held: Vec::new(),
+            ticked: 0,
         }
     }
 
@@ -136,9 +139,11 @@ impl Lane {
         }
     }
 
-    pub(super) fn tick(&mut self, pcr: Pcr, out: &mut Vec<u8>) {
+    /// The clock of its programme, and how many packets the stream has had by now.
+    pub(super) fn tick(&mut self, pcr: Pcr, packets: u32, out: &mut Vec<u8>) {
+        let since = packets.wrapping_sub(std::mem::replace(&mut self.ticked, packets));
         if let Work::Convert(track) = &mut self.work {
-            track.tick(pcr, &mut self.counter, out);
+            track.tick((pcr, since), &mut self.counter, out);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::remux::table::Table;
 use crate::remux::track::Nature;
 
 /// Tracks that are converted at once; others are passed as they are.
-const TRACKS_MAX: usize = 32;
+const TRACKS_MAX: usize = 16;
 
 /// PATs after which the PMTs that have not come are not waited for any more: 500 ms at least.
 const PATIENCE: u8 = 5;
@@ -78,6 +78,8 @@ pub(super) struct Stream {
     /// Whether video is let through from its first random access point on: only where the stream begins.
     is_beginning: bool,
     counts: Counts,
+    /// Packets so far, round and round.
+    packets: u32,
 }
 
 /// The clock of a programme as it goes out.
@@ -112,6 +114,7 @@ impl Stream {
             natures: Vec::new(),
             is_beginning: true,
             counts: Counts::default(),
+            packets: 0,
         }
     }
 
@@ -150,16 +153,11 @@ impl Stream {
         }
         let Some(view) = Packet::parse(packet) else { return };
         let pid = view.pid();
-        match self.role(pid) {
-            _ if !view.transport_error() => {}
-            Role::Lane => {}
-            // What is written in its place has counters of its own.
-            Role::Table => return,
+        self.packets = self.packets.wrapping_add(1);
+        if view.transport_error() && self.role(pid) != Role::Lane {
             // Nothing in it can be believed, but it has its place in the stream.
-            Role::Unknown | Role::Pass | Role::Gate => {
-                self.pass_unless_waiting(pid, packet, out);
-                return;
-            }
+            self.pass_unless_waiting(pid, packet, out);
+            return;
         }
         if pid == Pid::PAT {
             let mut pat = std::mem::take(&mut self.pat);
@@ -283,7 +281,7 @@ impl Stream {
                 program.pcr_pid == pid && program.number == lane.program
             };
             if self.programs.iter().any(is_its_clock) {
-                lane.tick(pcr, out);
+                lane.tick(pcr, self.packets, out);
             }
         }
     }

@@ -79,9 +79,14 @@ impl Track {
         }
     }
 
-    /// The clock of its programme.
-    pub(super) fn tick(&mut self, pcr: Pcr, counter: &mut ContinuityCounter, out: &mut Vec<u8>) {
-        self.conversion.tick(pcr, counter, out);
+    /// The clock of its programme, and how many packets the stream has had since it was told last.
+    pub(super) fn tick(
+        &mut self,
+        clock: (Pcr, u32),
+        counter: &mut ContinuityCounter,
+        out: &mut Vec<u8>,
+    ) {
+        self.conversion.tick(clock, counter, out);
     }
 
     /// The source is over.

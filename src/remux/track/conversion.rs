@@ -45,6 +45,10 @@ const CLOCK_STEP_MAX: Flicks = Flicks::millis(250);
 /// What is filled at once at most: what had to be waited for, and a step of the clock at both ends.
 const FILL_MAX: Flicks = Flicks::millis(1000);
 
+/// What is filled for each packet of the stream at most, so that a clock without a stream does not make one: 25 ms,
+/// which is 60 kbit/s.
+const FILL_OF_PACKET: Flicks = Flicks::millis(25);
+
 /// How long before its time sound may come, at most, as far as it is believed.
 const LEAD_MAX: Flicks = Flicks::millis(2000);
 
@@ -82,6 +86,8 @@ pub(super) struct Conversion {
     /// The clock when sound came last, and how long before its time it came.
     quiet_since: Option<Pcr>,
     lead: Flicks,
+    /// How much may be filled by now.
+    room: Flicks,
     last_pts: Option<Pts>,
     counts: Counts,
 }
@@ -140,6 +146,7 @@ impl Conversion {
             clock: None,
             quiet_since: None,
             lead: LEAD_MAX,
+            room: Flicks::ZERO,
             last_pts: None,
             counts: Counts::default(),
         })
@@ -332,7 +339,14 @@ impl Conversion {
     }
 
     /// Fills with silence what has been missing for too long.
-    pub(super) fn tick(&mut self, pcr: Pcr, counter: &mut ContinuityCounter, out: &mut Vec<u8>) {
+    pub(super) fn tick(
+        &mut self,
+        (pcr, packets): (Pcr, u32),
+        counter: &mut ContinuityCounter,
+        out: &mut Vec<u8>,
+    ) {
+        let room = Flicks(FILL_OF_PACKET.0.saturating_mul(i64::from(packets)));
+        self.room = self.room.plus(room).min(FILL_MAX);
         let step = self.clock.replace(pcr).map(|last| Flicks::ticks(pcr.since(last) / 300));
         if step.is_none_or(|step| step < Flicks::ZERO || step > CLOCK_STEP_MAX) {
             // A clock that jumps says nothing about what is missing.
@@ -349,8 +363,9 @@ impl Conversion {
         if due <= end || due.minus(end) > FILL_MAX {
             return;
         }
-        encoding.silence(due, &mut self.counts);
+        encoding.silence(due.min(end.plus(self.room)), &mut self.counts);
         let filled = encoding.end();
+        self.room = self.room.minus(filled.minus(end));
         self.timeline.advance(filled.minus(self.timeline.next().unwrap_or(filled)));
         self.resampler = None;
         self.encode(false, counter, out);
