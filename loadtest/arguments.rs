@@ -21,6 +21,8 @@ use crate::proxies::Kind;
 use crate::proxies::naive;
 use crate::proxies::weir;
 use crate::relay_soak;
+use crate::remux;
+use crate::remux::sound::Sound;
 use crate::scenario;
 use crate::soak;
 use crate::zap;
@@ -51,10 +53,14 @@ pub(crate) fn run() -> ExitCode {
         Some("hls") => hls_with(arguments),
         Some("fanout") => fanout_with(arguments),
         Some("relay-soak") => relay_soak_with(arguments),
+        Some("remux") => remux_with(arguments),
         Some("zap") => zap_with(arguments.next()),
         // What this program starts itself as.
         Some("become") => become_with(arguments),
         Some("naive") => naive_with(arguments),
+        Some("remux-child") => {
+            remux::child::become_child(arguments).map(|()| true).map_err(Problem::Running)
+        }
         Some(other) => Err(Problem::Usage(format!("there is no command {other:?}"))),
     };
     match outcome {
@@ -252,6 +258,28 @@ fn relay_soak_with(arguments: impl Iterator<Item = String>) -> Result<bool, Prob
     relay_soak::run(&wish).map_err(Problem::Running)
 }
 
+fn remux_with(arguments: impl Iterator<Item = String>) -> Result<bool, Problem> {
+    let mut wish = remux::Wish {
+        seconds: 60,
+        rounds: 5,
+        sounds: Sound::ALL.to_vec(),
+        lock: None,
+        json: PathBuf::from("loadtest/results/remux.json"),
+    };
+    options(arguments, |option, value| {
+        match option {
+            "--seconds" => wish.seconds = number(option, value)?,
+            "--rounds" => wish.rounds = number(option, value)?,
+            "--only" => wish.sounds = names(value, sound)?,
+            "--lock" => wish.lock = Some(PathBuf::from(value)),
+            "--json" => wish.json = PathBuf::from(value),
+            _ => return Err(Problem::Usage(format!("remux has no option {option}"))),
+        }
+        Ok(())
+    })?;
+    remux::run(&wish).map_err(Problem::Running)
+}
+
 /// Each option and its value.
 fn options(
     mut arguments: impl Iterator<Item = String>,
@@ -298,6 +326,10 @@ fn way(name: &str) -> Option<hls::Way> {
 
 fn through(name: &str) -> Option<fanout::Through> {
     fanout::Through::ALL.into_iter().find(|through| through.name() == name)
+}
+
+fn sound(name: &str) -> Option<Sound> {
+    Sound::ALL.into_iter().find(|sound| sound.name() == name)
 }
 
 fn break_kind(name: &str) -> Option<failover::Kind> {

@@ -33,6 +33,7 @@ mod probe;
 mod process;
 mod proxies;
 mod relay_soak;
+mod remux;
 mod report;
 mod scenario;
 mod soak;

@@ -146,6 +146,16 @@ pub(crate) fn own_cpu() -> Cpu {
     Cpu { user, system }
 }
 
+/// CPU time of the children of this program that have ended and were waited for.
+pub(crate) fn ended_children_cpu() -> Cpu {
+    let fields = stat_fields(std::process::id()).unwrap_or_default();
+    let seconds = |field: usize| {
+        let ticks = fields.get(field).and_then(|field| field.parse::<f64>().ok());
+        ticks.unwrap_or_default() / TICKS_PER_SECOND
+    };
+    Cpu { user: seconds(13), system: seconds(14) }
+}
+
 /// A thread of this program, whose CPU time others want to know.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnThread(PathBuf);
@@ -200,8 +210,18 @@ fn stat(pid: u32) -> Option<(f64, f64)> {
     Some((seconds(11)?, seconds(12)?))
 }
 
-fn memory(pid: u32, figure: &str) -> Option<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+/// A figure of `/proc/PID/smaps_rollup` in KiB, as `Pss:`.
+pub(crate) fn memory(pid: u32, figure: &str) -> Option<f64> {
+    kib(&format!("/proc/{pid}/smaps_rollup"), figure)
+}
+
+/// Largest resident set size so far in KiB.
+pub(crate) fn peak(pid: u32) -> Option<f64> {
+    kib(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
+fn kib(file: &str, figure: &str) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(figure))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -30,18 +30,19 @@ use crate::upstream::Keep;
 use crate::upstream::UpstreamBody;
 use crate::upstream::fetch::status_error;
 use crate::upstream::tls::Tls;
-use tables::Tables;
+use sound::Listener;
 
 pub mod sound;
-mod tables;
 
 /// The start of 2026: a clock before it makes every certificate invalid.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
-/// Bytes of a source in which its tables must come: twice what the fastest multiplex of a satellite sends in the half
-/// second that ETSI TR 101 290 (5.2.1) allows between two of them.
-const TABLES_WITHIN: usize = 16 << 20;
-/// How long the other programmes of a stream are waited for: some of those that are listed are not sent.
-const OTHER_TABLES: Duration = Duration::from_secs(1);
+/// Bytes of a source in which it must come out what its sound is: twice what the fastest multiplex of a satellite sends
+/// in the half second that ETSI TR 101 290 (5.2.1) allows between two tables.
+const HEARD_MAX: usize = 16 << 20;
+/// How long, and for how many bytes, other programmes are waited for once one is known: not all that are listed are
+/// sent.
+const OTHERS_WITHIN: Duration = Duration::from_millis(500);
+const OTHERS_MAX: usize = 2 << 20;
 
 /// Examines everything, one line each through `say`; `environment` is what FFmpeg would get some of. Answers whether all that is needed is there.
 ///
@@ -156,8 +157,7 @@ async fn first_bytes(
                     let text = "only the sound of transport streams is converted";
                     return Ok((true, format!("{what}; {text}")));
                 }
-                let tables = tables(&seen, &mut answer.body, patience).await;
-                let (good, sound) = sound::fates(tables.pmts(), audio, &BuiltIn);
+                let (good, sound) = sound_of(&seen, &mut answer.body, audio, patience).await;
                 return Ok((good, format!("{what}; {sound}")));
             }
             Verdict::NotMedia(what) => return Err(upstream::Error::NotMedia(what)),
@@ -165,20 +165,29 @@ async fn first_bytes(
     }
 }
 
-/// The tables of a stream whose first bytes have been `seen`, or what has come of them.
-async fn tables(seen: &[u8], body: &mut UpstreamBody, patience: Duration) -> Tables {
-    let mut tables = Tables::default();
-    tables.push(seen);
-    let (mut taken, mut until) = (seen.len(), Instant::now() + patience);
-    while !tables.are_whole() && taken < TABLES_WITHIN {
-        if tables.pmts().next().is_some() {
-            until = until.min(Instant::now() + OTHER_TABLES);
+/// What becomes of the sound of a stream whose first bytes have been `seen`.
+async fn sound_of(
+    seen: &[u8],
+    body: &mut UpstreamBody,
+    audio: &Audio,
+    patience: Duration,
+) -> (bool, String) {
+    let mut listener = Listener::new(audio);
+    listener.push(seen);
+    let mut until = Instant::now() + patience;
+    let mut left = HEARD_MAX;
+    let mut is_known = false;
+    while left > 0 {
+        if listener.knows() && !is_known {
+            is_known = true;
+            until = until.min(Instant::now() + OTHERS_WITHIN);
+            left = left.min(OTHERS_MAX);
         }
         let Ok(Some(Ok(bytes))) = timeout_at(until, body.next()).await else { break };
-        taken += bytes.len();
-        tables.push(&bytes);
+        listener.push(&bytes);
+        left = left.saturating_sub(bytes.len());
     }
-    tables
+    listener.end()
 }
 
 /// What to do about a source that fails.

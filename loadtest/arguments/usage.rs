@@ -53,6 +53,12 @@ usage: cargo run --release --example loadtest -- [COMMAND] [OPTION VALUE ..]
     --slow N         that read half of it (10)
     --weir PATH      as above
     --json FILE      where the figures go (loadtest/results/relay-soak.json)
+  remux            sound of one stream of 8 Mbit/s made AAC, by weir and by FFmpeg: CPU, memory, latency
+    --seconds N      length of each stream (60)
+    --rounds N       measurements of each kind; the table has their medians (5)
+    --only A,B       these of ac3-5.1-448k, ac3-2.0-192k, eac3-5.1-256k and mp2-2.0-192k (all)
+    --lock FILE      as above
+    --json FILE      where the figures go (loadtest/results/remux.json)
   zap [COUNT]      how soon the upstream connection closes after the client's, and what
                    the gateway adds to the first byte; COUNT zaps of each kind (200)
 

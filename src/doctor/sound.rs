@@ -1,14 +1,19 @@
 //! What becomes of sound where a profile converts it in process: what this build can convert, what a source has, and
 //! what to mend where the two do not meet.
 
+use std::sync::Arc;
+
 use crate::config::Audio;
 use crate::config::AudioEncoder;
 use crate::config::Config;
-use crate::media::ts::psi::Pmt;
-use crate::media::ts::psi::Stream;
-use crate::remux::codec::Codecs;
-use crate::remux::codec::Coding;
-use crate::remux::sound::Sound;
+use crate::remux::Codecs;
+use crate::remux::Coding;
+use crate::remux::Options;
+use crate::remux::Remux;
+use crate::remux::Stage;
+use crate::remux::codec::BuiltIn;
+use crate::remux::report::Fate;
+use crate::remux::report::Track;
 
 /// What helps where something cannot be decoded.
 const WAYS_OUT: &str =
@@ -60,90 +65,101 @@ fn converting(config: &Config) -> impl Iterator<Item = (&str, &Audio)> {
     profiles.filter_map(|profile| Some((profile.name.as_str(), profile.audio.as_ref()?)))
 }
 
-/// One track of sound of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Track {
-    sound: Sound,
-    language: Option<[u8; 3]>,
-    is_kept: bool,
+/// Listens to a source as a client's conversion does.
+pub(super) struct Listener {
+    remux: Remux,
+    /// What comes out, which nobody wants.
+    out: Vec<u8>,
 }
 
-/// What becomes of the sound of these programmes, and whether that is what the profile asks for. Nothing is converted
-/// before the tables say what there is.
-pub(super) fn fates<'a>(
-    pmts: impl Iterator<Item = Pmt<'a>>,
-    audio: &Audio,
-    codecs: &dyn Codecs,
-) -> (bool, String) {
-    let mut pmts = pmts.peekable();
-    if pmts.peek().is_none() {
-        let text = "no PAT and PMT came, so nothing of it would; use a profile without audio";
-        return (false, text.to_owned());
+impl Listener {
+    /// Before the first byte, for what `audio` asks.
+    pub(super) fn new(audio: &Audio) -> Self {
+        let options = Options {
+            languages: audio.languages.clone(),
+            tracks: audio.tracks.unwrap_or(usize::MAX),
+            ..Options::default()
+        };
+        Self { remux: Remux::new(options, Arc::new(BuiltIn)), out: Vec::new() }
     }
-    let tracks: Vec<_> = pmts.flat_map(|pmt| tracks_of(&pmt, audio)).collect();
-    if tracks.is_empty() {
-        return (true, "no sound in it".to_owned());
+
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.remux.push(bytes, &mut self.out);
+        self.out.clear();
     }
-    let fate = |track: &Track| match (track.sound, track.is_kept) {
-        (_, false) => "left out",
-        (Sound::Convertible(coding), _) if codecs.decodes(coding) => "becomes AAC",
-        (Sound::Convertible(_), _) => "cannot be converted by this build",
-        (Sound::Aac | Sound::Unknown(_), _) => "stays as it is",
-    };
+
+    /// Whether the sound of a programme is known.
+    pub(super) fn knows(&self) -> bool {
+        *self.remux.stage() != Stage::Waiting
+    }
+
+    /// What becomes of the sound, and whether that is what the profile asks for.
+    pub(super) fn end(mut self) -> (bool, String) {
+        self.remux.finish(&mut self.out);
+        told(self.remux.stage(), &self.remux.tracks())
+    }
+}
+
+/// What becomes of these tracks, in words, and whether nothing is to be mended.
+fn told(stage: &Stage, tracks: &[Track]) -> (bool, String) {
+    match stage {
+        Stage::Waiting => {
+            let text = "no PAT and PMT came, so nothing of it would; use a profile without audio";
+            return (false, text.to_owned());
+        }
+        Stage::Refused(codings) => {
+            let codings = listed(codings);
+            let text =
+                format!("sound {UNDECODABLE}: {codings}, and no other; to mend that, {WAYS_OUT}");
+            return (false, text);
+        }
+        Stage::Running if tracks.is_empty() => return (true, "no sound in it".to_owned()),
+        Stage::Running => {}
+    }
     let mut fates: Vec<(&str, Vec<String>)> = Vec::new();
-    for track in &tracks {
-        match fates.iter_mut().find(|(same, _)| *same == fate(track)) {
-            Some((_, all)) => all.push(shown(track)),
-            None => fates.push((fate(track), vec![shown(track)])),
+    for track in tracks {
+        let (fate, name) = (fate(track), shown(track));
+        match fates.iter_mut().find(|(same, _)| *same == fate) {
+            Some((_, all)) => all.push(name),
+            None => fates.push((fate, vec![name])),
         }
     }
     let fates: Vec<_> =
         fates.iter().map(|(fate, all)| format!("{fate}: {}", all.join(", "))).collect();
     let fates = format!("sound {}", fates.join("; "));
-    let kept = || tracks.iter().filter(|track| track.is_kept);
-    let is_undecodable = |track: &Track| matches!(track.sound, Sound::Convertible(coding) if !codecs.decodes(coding));
-    if kept().any(is_undecodable) {
+    if tracks.iter().any(|track| matches!(track.fate, Fate::Undecodable(_))) {
         return (false, format!("{fates}; to mend that, {WAYS_OUT}"));
     }
-    if kept().all(|track| matches!(track.sound, Sound::Unknown(_))) {
+    let is_lost = |track: &Track| matches!(track.fate, Fate::Unknown(_) | Fate::Dropped);
+    if tracks.iter().all(is_lost) {
         let text = "weir has no decoder for it; set audio.via: ffmpeg and delivery: shared";
         return (false, format!("{fates}; {text}"));
     }
     (true, fates)
 }
 
-/// The tracks of one programme, and which are kept: as `languages` and `tracks` of the profile are meant.
-fn tracks_of(pmt: &Pmt<'_>, audio: &Audio) -> Vec<Track> {
-    let track = |stream: Stream<'_>| {
-        let sound = Sound::of(stream.stream_type, stream.descriptors)?;
-        let language = stream.language().map(|code| code.map(|byte| byte.to_ascii_lowercase()));
-        Some(Track { sound, language, is_kept: false })
-    };
-    let mut tracks: Vec<_> = pmt.streams().filter_map(track).collect();
-    let rank = |track: &Track| {
-        let place = |language| audio.languages.iter().position(|wanted| *wanted == language);
-        track.language.and_then(place).unwrap_or(usize::MAX)
-    };
-    let is_spoken = tracks.iter().any(|track| rank(track) < usize::MAX);
-    let mut order: Vec<&mut Track> = tracks.iter_mut().collect();
-    order.retain(|track| !is_spoken || rank(track) < usize::MAX);
-    order.sort_by_key(|track| rank(track));
-    order
-        .into_iter()
-        .take(audio.tracks.unwrap_or(usize::MAX))
-        .for_each(|track| track.is_kept = true);
-    tracks
+const UNDECODABLE: &str = "cannot be converted by this build";
+
+const fn fate(track: &Track) -> &'static str {
+    match track.fate {
+        Fate::Converted(_) => "becomes AAC",
+        Fate::Passed | Fate::Unknown(_) => "stays as it is",
+        Fate::Undecodable(_) => UNDECODABLE,
+        Fate::Dropped => "left out",
+    }
 }
 
 /// `AC-3 (deu)`.
 fn shown(track: &Track) -> String {
-    let coding = match track.sound {
-        Sound::Convertible(coding) => coding.name().to_owned(),
-        Sound::Aac => "AAC".to_owned(),
-        Sound::Unknown(stream_type) => format!("stream type {stream_type:#04x}"),
+    let coding = match track.fate {
+        Fate::Converted(coding) | Fate::Undecodable(coding) => coding.name().to_owned(),
+        Fate::Passed => "AAC".to_owned(),
+        Fate::Unknown(stream_type) => format!("stream type {stream_type:#04x}"),
+        Fate::Dropped => format!("PID {:#06x}", track.pid),
     };
-    match track.language.filter(|code| code.iter().all(u8::is_ascii_alphanumeric)) {
-        Some(code) => format!("{coding} ({})", String::from_utf8_lossy(&code)),
+    match &track.language {
+        Some(language) => format!("{coding} ({language})"),
         None => coding,
     }
 }
@@ -165,7 +181,6 @@ fn listed(codings: &[Coding]) -> String {
 mod tests {
     use super::*;
     use crate::config::Environment;
-    use crate::media::ts::packet::Pid;
     use crate::remux::codec::Decode;
     use crate::remux::codec::DecodeOptions;
     use crate::remux::codec::Encode;
@@ -193,55 +208,36 @@ mod tests {
     const ALL: Has = Has(&Coding::ALL);
     const MP2: Has = Has(&[Coding::Mp2]);
 
-    /// What is said of one programme with these streams.
-    fn told(streams: &[(u8, &[u8])], audio: &Audio, codecs: &dyn Codecs) -> (bool, String) {
-        let mut pids = 0x100..;
-        let stream = |&(stream_type, descriptors)| Stream {
-            stream_type,
-            pid: Pid::masked(pids.next().unwrap()),
-            descriptors,
-        };
-        let streams: Vec<_> = streams.iter().map(stream).collect();
-        let section = Pmt::write(1, 0, Pid::masked(0x100), &[], &streams).unwrap();
-        fates(std::iter::once(Pmt::parse(&section).unwrap()), audio, codecs)
+    fn track(language: &str, fate: Fate) -> Track {
+        let language = Some(language.to_owned()).filter(|language| !language.is_empty());
+        Track { pid: 0x101, language, fate }
     }
-
-    const DVB: [(u8, &[u8]); 5] = [
-        (0x1B, &[]),
-        (0x06, b"\x6A\x01\x00\x0A\x04DEU\0"),
-        (0x04, b"\x0A\x04eng\0"),
-        (0x0F, b"\x0A\x04fra\0"),
-        (0x06, b"\x56\x05deu\x09\x00"),
-    ];
 
     #[test]
     fn what_becomes_of_each_track_is_said() {
-        let audio = Audio::default();
-        let said = "sound becomes AAC: AC-3 (deu), MP2 (eng); stays as it is: AAC (fra)";
-        assert_eq!(told(&DVB, &audio, &ALL), (true, said.to_owned()));
-        let (good, said) = told(&DVB, &audio, &MP2);
-        let words = "sound cannot be converted by this build: AC-3 (deu); becomes AAC: MP2 (eng); ";
-        assert!(!good && said.starts_with(words), "{said}");
-        assert!(said.ends_with(WAYS_OUT), "{said}");
-        assert_eq!(told(&[(0x1B, &[])], &audio, &MP2), (true, "no sound in it".to_owned()));
-        assert!(told(&[(0x0F, &[]), (0x8A, &[])], &audio, &MP2).0, "there is something to hear");
-        let (good, said) = told(&[(0x8A, b"\x0A\x04\x1B[2\0")], &audio, &ALL);
-        assert!(!good && said.contains("stays as it is: stream type 0x8a; "), "{said:?}");
-        assert!(!fates(std::iter::empty(), &audio, &ALL).0, "no tables");
-    }
-
-    #[test]
-    fn tracks_that_are_not_wanted_need_no_decoder() {
-        let of = |languages: &[&[u8; 3]], tracks| {
-            let languages = languages.iter().map(|code| **code).collect();
-            told(&DVB, &Audio { languages, tracks, ..Audio::default() }, &MP2)
-        };
-        let english = "sound left out: AC-3 (deu), AAC (fra); becomes AAC: MP2 (eng)";
-        assert_eq!(of(&[b"eng"], None), (true, english.to_owned()));
-        assert_eq!(of(&[b"eng", b"deu"], Some(1)), (true, english.to_owned()));
-        assert!(!of(&[b"deu", b"eng"], Some(1)).0, "the first language counts");
-        assert!(!of(&[b"ita"], None).0, "where no language is there all tracks are kept");
-        assert!(!of(&[], Some(1)).0, "the first track");
+        let running = |tracks: &[Track]| told(&Stage::Running, tracks);
+        let mut tracks = vec![
+            track("deu", Fate::Converted(Coding::Ac3)),
+            track("fra", Fate::Passed),
+            track("", Fate::Converted(Coding::Mp2)),
+            track("ita", Fate::Dropped),
+        ];
+        let said = "sound becomes AAC: AC-3 (deu), MP2; stays as it is: AAC (fra); left out: PID 0x0101 (ita)";
+        assert_eq!(running(&tracks), (true, said.to_owned()));
+        tracks.push(track("eng", Fate::Undecodable(Coding::Eac3)));
+        let (good, said) = running(&tracks);
+        let end =
+            format!("cannot be converted by this build: E-AC-3 (eng); to mend that, {WAYS_OUT}");
+        assert!(!good && said.ends_with(&end), "{said}");
+        assert_eq!(running(&[]), (true, "no sound in it".to_owned()));
+        let strange = track("", Fate::Unknown(0x8A));
+        assert!(running(&[strange.clone(), track("", Fate::Passed)]).0, "something can be heard");
+        let (good, said) = running(&[strange]);
+        assert!(!good && said.contains("stays as it is: stream type 0x8a; weir has no"), "{said}");
+        let (good, said) = told(&Stage::Refused(vec![Coding::Ac3, Coding::Latm]), &[]);
+        assert!(!good && said.contains("AC-3 and AAC in LATM, and no other"), "{said}");
+        let (good, said) = told(&Stage::Waiting, &[]);
+        assert!(!good && said.contains("no PAT and PMT"), "{said}");
     }
 
     #[test]

@@ -19,10 +19,10 @@ use tokio::process::Command;
 
 use crate::support::programs::programs;
 
-mod browser;
+pub(crate) mod browser;
 mod curl;
 mod demo;
-mod ffmpeg;
+pub(crate) mod ffmpeg;
 pub(crate) mod nginx;
 
 /// How long a program may run before its test fails; only met by a test that fails.

@@ -4,6 +4,7 @@
 mod direct;
 mod figures;
 mod kinds;
+mod players;
 mod refusals;
 mod shared;
 pub(crate) mod silent;

@@ -108,7 +108,12 @@ impl Conversion {
         self.batch.as_ref().map(|batch| batch.remux.stage())
     }
 
-    /// What has come of the last bytes, if anything has.
+    /// Bytes that have come of the last ones and were not taken.
+    pub(super) fn made(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.out.len())
+    }
+
+    /// What has come of the bytes since this was last asked, if anything has.
     pub(super) fn take(&mut self) -> Option<Bytes> {
         let out = &mut self.batch.as_mut()?.out;
         (!out.is_empty()).then(|| Bytes::from(std::mem::take(out)))

@@ -31,6 +31,9 @@ const READS_MAX: u32 = 256;
 /// more than the conversion does.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Bytes of tables that are kept until it has begun.
+const TABLES_MAX: usize = 64 * 1024;
+
 /// Reads a feed and converts it. The source is read only while the remux is at hand, and that only when
 /// somebody asks for bytes: whoever is slow slows its own source.
 pub(crate) struct Converted {
@@ -129,17 +132,22 @@ impl Converted {
 
     /// Looks at what the remux has made. `None`: it takes more.
     fn look(&mut self, session: &mut Session) -> Option<Option<Result<Bytes, Cut>>> {
-        // Tables that come before it has begun come again.
-        let made = self.conversion.take();
         match self.conversion.stage()? {
-            Stage::Waiting => None,
+            Stage::Waiting => {
+                // It begins with the tables that come before it has begun. Where they are too many they come again.
+                if self.conversion.made() > TABLES_MAX {
+                    self.conversion.take();
+                }
+                None
+            }
             Stage::Running => {
-                let bytes = made?;
+                let bytes = self.conversion.take()?;
                 self.has_begun = true;
                 Some(Some(Ok(bytes)))
             }
             Stage::Refused(codings) => {
                 let codings = codings.clone();
+                self.conversion.take();
                 self.conversion.renew();
                 self.refused = Some(codings);
                 self.another(session)

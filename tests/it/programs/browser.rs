@@ -19,9 +19,11 @@ use crate::support::tls::Authority;
 use driver::Browser;
 use stage::Stage;
 
-mod driver;
+pub(crate) mod driver;
 mod stage;
 
+/// The players.
+const PAGE: &str = include_str!("../../browser/player.html");
 /// How long a scene may take that plays half a minute at most; only met by one that fails.
 const DEADLINE: Duration = Duration::from_secs(180);
 /// Pause between two looks at a player.
@@ -42,7 +44,7 @@ async fn hls_js_in_a_browser_plays_every_kind_of_live_channel() {
     let Some(hls_js) = installed(hls_js, "npm ci in tests/browser") else { return };
     let (stage, browser) = tokio::join!(
         Stage::set(&nginx, &ffmpeg),
-        Browser::start(&chromedriver, &chromium, &hls_js)
+        Browser::start(&chromedriver, &chromium, PAGE, &hls_js)
     );
     let theatre = Rc::new(Theatre { stage, browser, nginx });
     let played = LocalSet::new().run_until(play(&theatre)).await;

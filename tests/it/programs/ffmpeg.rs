@@ -23,7 +23,7 @@ use crate::support::ts::TsCheck;
 ///
 /// # Panics
 /// With what FFmpeg says on standard error, if it says anything.
-pub(super) async fn play(ffmpeg: &Path, url: &str, seconds: u32) -> u32 {
+pub(crate) async fn play(ffmpeg: &Path, url: &str, seconds: u32) -> u32 {
     let mut command = Command::new(ffmpeg);
     command.args(["-v", "error", "-nostdin", "-xerror", "-i", url, "-t", &seconds.to_string()]);
     command.args(["-map", "0:v:0", "-map", "0:a:0", "-f", "null", "-progress", "-", "-"]);

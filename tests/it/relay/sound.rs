@@ -1,33 +1,17 @@
 //! Channels whose profile has the `ffmpeg` program convert their sound.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tokio::process::Command;
 
 use super::*;
 use crate::programs::Folder;
 use crate::programs::run_clean;
-use crate::support::content::Content;
+use crate::support::content::Recording;
 use crate::support::programs::programs;
 
 /// Seconds of a recording.
 const SECONDS: u64 = 30;
-
-/// A file, once.
-#[derive(Clone, Debug)]
-struct Recording(Arc<[u8]>);
-
-impl Content for Recording {
-    fn fill(&self, offset: u64, into: &mut [u8]) {
-        let from = usize::try_from(offset).unwrap();
-        into.copy_from_slice(&self.0[from..from + into.len()]);
-    }
-
-    fn length(&self) -> Option<u64> {
-        Some(self.0.len() as u64)
-    }
-}
 
 /// Moving bars with AC-3 in English, 2 channels, and in German, 6 channels.
 async fn recording(ffmpeg: &Path, folder: &Folder) -> Recording {

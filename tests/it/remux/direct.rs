@@ -3,6 +3,7 @@
 use super::*;
 use crate::support::player::Ending;
 use crate::support::player::Player;
+use crate::support::ts::PACKET;
 
 #[tokio::test]
 async fn each_client_has_an_upstream_and_a_conversion_of_its_own() {
@@ -29,6 +30,23 @@ async fn each_client_has_an_upstream_and_a_conversion_of_its_own() {
     assert_eq!(gateway.metric("weir_sessions{channel=\"each-own\"}").await, 0.0);
     assert!(gateway.metric("weir_bytes_total{direction=\"in\"}").await > 0.0);
     assert_eq!(log_lines("each-own", &["session begins", "way=\"remuxed\""]).len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_its_tables_although_its_sound_is_looked_into_first() {
+    let origin = good(A).await;
+    let profiles = ["own", "fan"];
+    let channels =
+        profiles.map(|profile| live(&format!("begins-{profile}"), profile, &[origin.url("/")]));
+    let gateway = gateway("", &channels).await;
+    for profile in profiles {
+        let request = presets::get_keep_alive("x", &format!("/stream/begins-{profile}"));
+        let (mut player, _) = Player::ask(gateway.stream, &request).await;
+        let begin = player.read_exact_body(PACKET * 40).await;
+        let pid = |packet: &[u8]| u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+        let mut pids = begin.chunks(PACKET).map(pid).filter(|pid| *pid == 0 || *pid > 0x1f);
+        assert_eq!(pids.next(), Some(0), "{profile}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! any range can be produced and verified on its own. [`Digest`] tells bodies apart.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes that can be generated at any offset.
 pub(crate) trait Content: fmt::Debug + Send + Sync {
@@ -80,6 +81,27 @@ impl Content for Blob {
 
     fn length(&self) -> Option<u64> {
         Some(self.length)
+    }
+}
+
+/// Bytes that a program has made, once.
+#[derive(Clone)]
+pub(crate) struct Recording(pub(crate) Arc<[u8]>);
+
+impl Content for Recording {
+    fn fill(&self, offset: u64, into: &mut [u8]) {
+        let from = usize::try_from(offset).expect("it is in memory");
+        into.copy_from_slice(&self.0[from..from + into.len()]);
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.0.len() as u64)
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a recording of {} bytes", self.0.len())
     }
 }
 

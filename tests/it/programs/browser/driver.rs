@@ -1,4 +1,4 @@
-//! Chromium without a screen, driven by W3C WebDriver over HTTP, and the page that plays in it.
+//! Chromium without a screen, driven by W3C WebDriver over HTTP, and a page that plays in it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,9 +14,9 @@ use crate::support::origin::Origin;
 use crate::support::origin::Script;
 use crate::support::player::Player;
 
-/// A browser with the page of players open. Dropping it ends chromedriver, and Chromium with it, which
+/// A browser with a page of players open. Dropping it ends chromedriver, and Chromium with it, which
 /// ends when the pipe that it is driven by does.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     address: SocketAddr,
     session: String,
     page: Origin,
@@ -25,12 +25,19 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// Starts chromedriver, has it start Chromium and open the page, which has an origin of its own.
-    pub(super) async fn start(chromedriver: &Path, chromium: &Path, hls_js: &Path) -> Self {
-        let script = std::fs::read(hls_js).unwrap();
+    /// Starts chromedriver, has it start Chromium and open the page, which has an origin of its own, and the
+    /// library that it needs beside it.
+    pub(crate) async fn start(
+        chromedriver: &Path,
+        chromium: &Path,
+        page: &'static str,
+        library: &Path,
+    ) -> Self {
+        let name = library.file_name().expect("a file").to_str().expect("UTF-8");
+        let (path, script) = (format!("/{name}"), std::fs::read(library).unwrap());
         let page = Origin::start(move |request| match request.path() {
-            "/player.html" => Script::html(include_str!("../../../browser/player.html")),
-            "/hls.js" => Script::whole("200 OK", "text/javascript", &script),
+            "/player.html" => Script::html(page),
+            other if other == path => Script::whole("200 OK", "text/javascript", &script),
             _ => Script::error("404 Not Found"),
         })
         .await;
@@ -44,12 +51,12 @@ impl Browser {
     }
 
     /// Has the page run `body`, a function's, with these arguments, and returns what it returns.
-    pub(super) async fn run(&self, body: &str, arguments: Value) -> Value {
+    pub(crate) async fn run(&self, body: &str, arguments: Value) -> Value {
         self.ask("execute/sync", &json!({"script": body, "args": arguments})).await
     }
 
     /// Closes the browser.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         exchange(self.address, "DELETE", &format!("/session/{}", self.session), &json!({})).await;
     }
 
