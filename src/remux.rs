@@ -45,6 +45,8 @@ mod select;
 pub mod sound;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod time;
 mod timeline;
 mod track;
