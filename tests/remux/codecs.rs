@@ -21,6 +21,7 @@ use weir::remux::codec::SAMPLES_MAX;
 
 use crate::frames;
 use crate::frames::AC3_SAMPLES;
+use crate::support::programs::skipped;
 
 /// Samples after which a value comes again: f32 tells so many apart.
 pub(crate) const AGAIN: u64 = 1 << 20;
@@ -108,6 +109,15 @@ impl Encode for NumberedEncoder {
 /// The codecs of this build, watched.
 pub(crate) fn real() -> Arc<Watched> {
     Arc::new(Watched { codecs: Arc::new(BuiltIn), seen: Arc::default() })
+}
+
+/// The same; `None`, loudly, where they do not decode what most television has.
+pub(crate) fn of_television() -> Option<Arc<Watched>> {
+    if BuiltIn.decodes(Coding::Ac3) {
+        return Some(real());
+    }
+    skipped("this build does not decode AC-3: it is without the feature libav");
+    None
 }
 
 /// Codecs whose contract with the converter is checked at every call.

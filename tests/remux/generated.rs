@@ -62,7 +62,7 @@ fn clips() -> Vec<Clip> {
 
 /// What a test needs: FFmpeg, and codecs; `None`, loudly, without it.
 fn equipment() -> Option<(Bench, Arc<Watched>)> {
-    Some((Bench::new()?, codecs::real()))
+    Some((Bench::new()?, codecs::of_television()?))
 }
 
 /// Converts a stream in pieces of any size, and judges it.
